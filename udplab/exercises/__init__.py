@@ -1,0 +1,95 @@
+"""Exercises that check themselves. Each lesson's own are in the module of its name.
+
+A learner puts an answer (a value or a function) where the dots are and calls check(answer), or asks hint() or
+solution(). check() always prints a sentence: what was expected and what came.
+"""
+
+import threading
+
+
+class Exercise:
+    """One exercise.
+
+    test: a function of the learner's answer. It returns None where the answer is right, otherwise a sentence that
+        says what was expected and what came.
+    praise: what a right answer has shown
+    hint, solution: texts
+    """
+
+    def __init__(self, test, praise, hint, solution):
+        self.test, self.praise, self._hint, self._solution = test, praise, hint, solution
+
+    def verdict(self, answer):
+        """Return the sentence that check() prints."""
+        if unattempted(answer):
+            return "Not tried yet. Put your answer where the three dots are, then run the cell again."
+        try:
+            problem = self.test(answer)
+        except Exception as error:
+            return f"Not yet. Your code stopped with {type(error).__name__}: {error}{where(error, answer)}."
+        return f"Right. {self.praise}" if problem is None else f"Not yet. {problem}"
+
+    def check(self, answer):
+        """Try the answer and print what is wrong with it, or that it is right."""
+        print(self.verdict(answer))
+
+    def hint(self):
+        """Print something that helps, but not all."""
+        print(self._hint)
+
+    def solution(self):
+        """Print an answer that passes, and why."""
+        print(self._solution)
+
+
+def _dots(): ...
+
+
+def unattempted(answer):
+    """Return whether an answer is still the three dots, or a function with nothing else in it."""
+    code = getattr(answer, "__code__", None)
+    return answer is ... or (code is not None and code.co_code == _dots.__code__.co_code)
+
+
+def where(error, answer):
+    """Return " (line N of your function)" for an error that was raised there, or ""."""
+    code, line = getattr(answer, "__code__", None), None
+    trace = error.__traceback__
+    while trace:
+        if trace.tb_frame.f_code is code:
+            line = trace.tb_lineno - code.co_firstlineno + 1
+        trace = trace.tb_next
+    return f" (line {line} of your function)" if line else ""
+
+
+def expect(expected, got):
+    """Return None if the two are equal and of one type, or the sentence that says they are not."""
+    if type(got) is type(expected) and got == expected:
+        return None
+    return f"Expected {expected!r}, but got {got!r}."
+
+
+def outcome(function, *arguments, within, rescue):
+    """Run a learner's function in a thread; return its result, or raise what it raised.
+
+    within: seconds that it may take. Then `rescue()` is called, which should end its waiting, and TimeoutError is
+    raised.
+    """
+    results, errors = [], []
+
+    def call():
+        try:
+            results.append(function(*arguments))
+        except Exception as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=call, name="udplab exercise", daemon=True)
+    thread.start()
+    thread.join(within)
+    if thread.is_alive():
+        rescue()
+        thread.join(within)
+        raise TimeoutError(f"still busy after {within} s")
+    if errors:
+        raise errors[0]
+    return results[0]

@@ -1,0 +1,96 @@
+"""Playgrounds: controls, an experiment and its picture, joined by ipywidgets. Each lesson's panels are in the
+module of its name.
+
+An experiment is a generator that yields lists of measurements. The panel draws between two of them, never during
+one, and lets the kernel see the Stop button there.
+"""
+
+import asyncio
+import io
+import time
+
+import ipywidgets as widgets
+from matplotlib.figure import Figure
+
+from udplab import plots
+
+FRAME = 0.1  # seconds: how often the picture is drawn at least, while batches are short
+
+
+class Playground:
+    """A panel with controls, Run and Stop, a progress bar, a picture and its text twin.
+
+    controls: a dict from a parameter's name to the widget that sets it
+    prepare: called with the controls' values; returns (total, batches), the number of measurements to come and the
+        generator that yields lists of them. A ValueError or OSError that it raises is shown in words.
+    draw: called with (axes, measurements so far, values); draws, and returns the text twin
+    """
+
+    def __init__(self, controls, prepare, draw):
+        self.controls, self.prepare, self.draw = controls, prepare, draw
+        self.run_button = widgets.Button(description="Run", icon="play", button_style="primary")
+        self.stop_button = widgets.Button(description="Stop", icon="stop", disabled=True)
+        self.progress = widgets.IntProgress(value=0, max=1, layout={"width": "100%"})
+        self.status = widgets.Label("Set the controls, then press Run.")
+        self.picture = widgets.Image(format="png", layout={"max_width": "880px", "width": "100%", "display": "none"})
+        self.text = widgets.HTML()
+        self.task = None
+        self.frames = 0
+        self._stopping = False
+        self.run_button.on_click(self.run)
+        self.stop_button.on_click(self.stop)
+        buttons = widgets.HBox([self.run_button, self.stop_button, self.status])
+        self.widget = widgets.VBox(
+            [*controls.values(), buttons, self.progress, self.picture, self.text], layout={"max_width": "900px"}
+        )
+
+    def _repr_mimebundle_(self, **options):
+        return self.widget._repr_mimebundle_(**options)
+
+    def run(self, _button=None):
+        """Start the experiment with the controls' values, unless it is running already; return at once."""
+        if self.task is None or self.task.done():
+            self._stopping = False
+            self.run_button.disabled, self.stop_button.disabled = True, False
+            self.task = asyncio.get_running_loop().create_task(self._run())
+
+    def stop(self, _button=None):
+        """Let the experiment end after the batch that it is measuring."""
+        self._stopping = True
+
+    async def _run(self):
+        values = {name: control.value for name, control in self.controls.items()}
+        measured, batches = [], None
+        self.status.value = "Running."
+        try:
+            self.progress.max, batches = self.prepare(**values)
+            self.progress.value = 0
+            drawn = 0.0
+            for batch in batches:
+                measured.extend(batch)
+                self.progress.value = len(measured)
+                if time.monotonic() - drawn >= FRAME:
+                    self._show(measured, values)
+                    drawn = time.monotonic()
+                await asyncio.sleep(0.001)  # lets the kernel read the messages of the Stop button
+                if self._stopping:
+                    break
+            self._show(measured, values)
+            self.status.value = f"{'Stopped' if self._stopping else 'Done'}: {len(measured)} of {self.progress.max}."
+        except (OSError, ValueError) as error:
+            self.status.value = f"That did not work: {error}"
+        finally:
+            if batches is not None:
+                batches.close()
+            self.run_button.disabled, self.stop_button.disabled = False, True
+
+    def _show(self, measured, values):
+        with plots.style():
+            figure = Figure(figsize=(8, 3.6), dpi=100)
+            twin = self.draw(figure.subplots(), measured, values)
+            png = io.BytesIO()
+            figure.savefig(png, format="png")
+        self.picture.value = png.getvalue()
+        self.picture.layout.display = ""
+        self.text.value = f"<pre>{twin}</pre>"
+        self.frames += 1

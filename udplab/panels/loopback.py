@@ -1,0 +1,30 @@
+"""The playground of lesson 2-1: round trips with the payload, the number and the pause that the reader sets."""
+
+import ipywidgets as widgets
+
+from udplab import loopback
+from udplab.panels import Playground
+from udplab.plots import loopback as plots
+
+BATCH = 0.05  # seconds: about how long one batch of round trips may take
+
+
+def round_trips(address):
+    """Return a `Playground` that measures round trips to the server at `address`."""
+    wide = {"layout": {"width": "100%"}, "style": {"description_width": "11em"}, "continuous_update": False}
+    controls = {
+        "size": widgets.IntSlider(32, 0, loopback.LARGEST, description="payload (bytes)", **wide),
+        "count": widgets.IntSlider(2000, 100, 20_000, 100, description="number of datagrams", **wide),
+        "pause": widgets.FloatSlider(0, min=0, max=20, step=0.5, description="pause (ms)", **wide),
+    }
+
+    def prepare(size, count, pause):
+        batch = max(1, min(500, int(BATCH / (pause / 1000 + 50e-6))))
+        return count, loopback.round_trips(address, size, count, batch, pause / 1000, timeout=0.2)
+
+    def draw(ax, times, values):
+        plots.over_time(times, ax)
+        ax.set_xlim(0, values["count"])
+        return plots.describe_round_trips(times)
+
+    return Playground(controls, prepare, draw)

@@ -1,0 +1,247 @@
+"""A UDP server in a background thread.
+
+The rules:
+
+- The server's job is one function, `respond(data) -> bytes | None`. It sees no socket, so it can be tried
+  without one.
+- One thread owns the socket: it waits in `recvfrom`, answers, and closes the socket when it ends.
+- Nothing that arrives ends the thread. Each datagram is counted exactly once: answered, dropped, bad
+  (their mistake) or errors (ours).
+- Whoever holds an answer finds it in the log and in the counts.
+- Nothing is printed here. A full pipe or a busy notebook never holds up an answer.
+"""
+
+import collections
+import contextlib
+import socket
+import threading
+import time
+
+MAX_BYTES = 65535  # no UDP datagram is longer: its length field has 16 bits (RFC 768)
+SHOWN = 200  # bytes of a datagram that the log keeps, characters of it that are shown
+KEPT = 1000  # records that the log keeps
+
+Record = collections.namedtuple("Record", "number time peer data size done answer sent why")
+Record.__doc__ = """What became of one datagram.
+
+number: 1, 2, 3 ... in order of arrival
+time: when it was received, in seconds on the server's clock
+peer: the sender's address and port
+data: its first 200 bytes
+size: its length in bytes
+done: "answered", "dropped", "bad" or "errors"
+answer: the first 200 bytes of the answer, or None
+sent: when the answer was handed to the kernel, in seconds on the same clock, or None
+why: words for a datagram that was not answered, otherwise ""
+"""
+
+
+def shown(data, limit=SHOWN):
+    """Return `repr(data)` on one line of at most `limit` characters, safe for any terminal."""
+    text = repr(data[:limit])
+    return text if len(text) <= limit and len(data) <= limit else text[: limit - 3] + "..."
+
+
+class Server:
+    """Answer datagrams with `respond` in a background thread, until stopped.
+
+    respond: a function of the datagram's bytes. It returns the answer's bytes, or None to stay silent. It
+        raises ValueError (UnicodeDecodeError is one) for a request that makes no sense.
+    host: the address to listen on; "" is every address of this machine.
+    port: 0 lets the system pick a free one.
+    clock: a function that gives seconds.
+    make_socket: a function like socket.socket; a host of `udplab.lan` has one.
+
+    Use it in a `with` block, or call start() and stop(); it can be started again.
+    """
+
+    def __init__(self, respond, host="127.0.0.1", port=0, *, clock=time.perf_counter, make_socket=socket.socket):
+        self.respond = respond
+        self.host = host
+        self.port = port
+        self._clock = clock
+        self._make_socket = make_socket
+        self._log = collections.deque(maxlen=KEPT)
+        self._counts = {"answered": 0, "dropped": 0, "bad": 0, "errors": 0}
+        self._news = None
+        self._thread = None
+        self._sock = None
+        self._stopping = False
+        self._answering = False
+        self.address = None
+
+    def start(self):
+        """Bind the socket and start the thread; return the server.
+
+        Raises OSError where the address cannot be had (in use, not ours, unknown).
+        """
+        if self.running:
+            raise RuntimeError(f"this server is already running at {self.address}")
+        # No SO_REUSEADDR: on Linux it would let a second server take every datagram of the first.
+        sock = self._make_socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            sock.bind((self.host, self.port))
+        except BaseException:
+            sock.close()
+            raise
+        self.address = sock.getsockname()
+        self._sock = sock
+        self._stopping = False
+        name = "udplab server at {}:{}".format(*self.address)
+        self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
+        self._thread.start()
+        return self
+
+    def stop(self, patience=5.0):
+        """Stop the thread and wait for its end; a server that is not running stays so.
+
+        Raises TimeoutError if `respond` has not come back after `patience` seconds. The thread then ends, and
+        closes its socket, as soon as `respond` returns.
+        """
+        if self._thread is None:
+            return
+        self._stopping = True
+        deadline = time.monotonic() + patience
+        while self._thread.is_alive():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"respond() has kept the server at {self.address} busy for {patience} s")
+            self._wake()
+            self._thread.join(0.02)
+        self._thread = self._sock = None
+        if self._news:
+            self._news.set()
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        self.stop()
+
+    @property
+    def running(self):
+        """True from start() until the thread has ended."""
+        return self._thread is not None and self._thread.is_alive()
+
+    @property
+    def log(self):
+        """The last 1,000 datagrams as a list of `Record`, the oldest first."""
+        self._settle()
+        return [Record._make(entry) for entry in self._log.copy()]
+
+    @property
+    def counts(self):
+        """A dict: received == answered + dropped + bad + errors, at any moment and from any thread."""
+        self._settle()
+        done = self._counts.copy()
+        return {"received": sum(done.values())} | done
+
+    def follow(self):
+        """Yield `(missed, records)` whenever there is news, until the server stops; for one follower at a time.
+
+        missed: how many datagrams came and left the log since the last look.
+        """
+        self._news = news = threading.Event()
+        last = 0
+        while True:
+            running = self.running
+            news.clear()
+            records = [record for record in self.log if record.number > last]
+            if records:
+                yield records[0].number - last - 1, records
+                last = records[-1].number
+            elif not running:
+                return
+            else:
+                news.wait(1.0)  # Windows lets Ctrl-C through only when a wait ends
+
+    def _settle(self):
+        """Wait for the microseconds in which an answer has left and is not yet noted."""
+        while self._answering:
+            time.sleep(0)  # let the thread run; a lock here would cost every round trip 3 %
+
+    def _serve(self):
+        """Receive, answer and note: the body of the thread. Names are local because this is the fast path."""
+        sock, respond, clock, counts = self._sock, self.respond, self._clock, self._counts
+        recvfrom, sendto, note = sock.recvfrom, sock.sendto, self._log.append
+        number, ports = sum(counts.values()), (0, self.address[1])
+        with sock:
+            while True:
+                try:
+                    data, peer = recvfrom(MAX_BYTES)
+                except ConnectionResetError:  # Windows: an earlier answer met a closed port
+                    continue
+                if self._stopping:
+                    return
+                received = clock()
+                answer = sent = None
+                done, why = "dropped", ""
+                try:
+                    if peer[1] in ports:
+                        why = unanswerable(peer, self.address)
+                    if not why and (answer := respond(data)) is not None:
+                        self._answering = True
+                        sent = clock()
+                        sendto(answer, peer)
+                        done = "answered"
+                except ValueError as error:
+                    answer, done, why = None, "bad", f"{type(error).__name__}: {error}"[:SHOWN]
+                except Exception:
+                    answer, done, why = None, "errors", last_traceback()
+                number += 1
+                note((number, received, peer, data[:SHOWN], len(data), done, answer and answer[:SHOWN], sent, why))
+                counts[done] += 1
+                if self._news:
+                    self._news.set()
+                self._answering = False
+
+    def _wake(self):
+        """Send the server an empty datagram, so that its thread sees that it shall stop.
+
+        Closing the socket does not wake a thread that waits in recvfrom, and shutdown() does not on every system.
+        """
+        host, port = self.address
+        # An error means that the thread has closed the socket already, or that its queue is full and it is awake.
+        with contextlib.suppress(OSError):
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)  # it may be bound to a broadcast address
+            self._sock.sendto(b"", ("127.0.0.1" if host == "0.0.0.0" else host, port))
+
+
+def unanswerable(peer, address):
+    """Return why a datagram from `peer` gets no answer from the server at `address`, or "".
+
+    Source port 0 means "no answer wanted" (RFC 768). An answer to oneself would be answered for ever.
+    """
+    if peer[1] == 0:
+        return "source port 0"
+    if peer == address:
+        return "from this server itself"
+    return ""
+
+
+def last_traceback():
+    """Return the end of the current exception's traceback as text."""
+    import traceback  # here, since only a failing server needs it and every program would pay for it
+
+    return traceback.format_exc()[-2000:]
+
+
+_held = {}
+
+
+def hold(name, server):
+    """Start `server` under a name, after stopping the one that had the name before; return it.
+
+    A notebook cell that calls this can be run again and again.
+    """
+    if name in _held:
+        _held.pop(name).stop()
+    _held[name] = server.start()
+    return server
+
+
+def stop_all():
+    """Stop every server that `hold` started; return their names."""
+    names = list(_held)
+    for name in names:
+        _held.pop(name).stop()
+    return names

@@ -1,0 +1,68 @@
+"""What the command lines of the listings share: the port, the server's log on the screen, errors in one line."""
+
+import argparse
+import errno
+import os
+import sys
+
+DEFAULT_PORT = 1060
+
+
+def parser(description):
+    """Return an argparse parser that knows -p PORT; the listing adds its own arguments."""
+    result = argparse.ArgumentParser(description=description)
+    result.add_argument("-p", metavar="PORT", dest="port", type=port, default=DEFAULT_PORT, help="UDP port (default 1060)")
+    return result
+
+
+def port(text):
+    """Return the port that `text` names, 0 to 65535; argparse reports anything else."""
+    if not (text.isascii() and text.isdecimal() and int(text) <= 65535):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port: give a whole number from 1 to 65535")
+    return int(text)
+
+
+def show(server, line):
+    """Run `server` and print `line(record)` for each datagram, until Ctrl-C.
+
+    The server's thread never waits for the output: where that is too slow, records are missed, and it says so.
+    Raises OSError, in words for a reader, where the server cannot have its address.
+    """
+    try:
+        server.start()
+    except OSError as error:
+        raise OSError(cannot_listen(error, server.host, server.port)) from None
+    try:
+        print(f"Listening at {server.address}", flush=True)
+        for missed, records in server.follow():
+            if missed:
+                print(f"({missed} more datagrams came too fast to be shown)")
+            print(*map(line, records), sep="\n", flush=True)
+    finally:
+        server.stop()
+
+
+def run(program, *arguments):
+    """Call the program and exit: 0 when it returns, 1 after one line for an expected failure, 130 for Ctrl-C."""
+    try:
+        program(*arguments)
+    except KeyboardInterrupt:
+        sys.exit(130)  # what a shell reports for SIGINT: 128 + 2
+    except BrokenPipeError:
+        # Whoever read our output has gone. Without this, Python would report it again when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        sys.exit(str(error))
+
+
+def cannot_listen(error, host, port):
+    """Return one line that says why a server cannot have its address, and what to do."""
+    place = f"{host or 'every address'}, port {port}"
+    if error.errno == errno.EADDRINUSE:
+        return f"Port {port} is in use: another program has it. Stop that one, or choose another port with -p."
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"{host} is not an address of this machine. Try 127.0.0.1."
+    if error.errno == errno.EACCES:
+        return f"You may not listen on {place}. Choose a port above 1023 with -p."
+    return f"Cannot listen on {place}: {error.strerror or error}."
