@@ -106,6 +106,20 @@ def udp_socket(timeout=None):
     return sock
 
 
+def connected(address, timeout=None):
+    """Return a UDP socket that is connected to `address`.
+
+    Raises ConnectionRefusedError where nobody listens and the system gives out that very port: the socket would
+    then hear its own questions as answers.
+    """
+    sock = udp_socket(timeout)
+    sock.connect(address)
+    if sock.getsockname() == address:
+        sock.close()
+        raise ConnectionRefusedError(f"nobody listens at {address[0]}, port {address[1]}")
+    return sock
+
+
 def round_trips(address, size=32, count=1000, batch=50, pause=0.0, timeout=1.0, clock=time.perf_counter, sleep=time.sleep):
     """Measure `count` round trips to a server, one after another; yield them in lists of up to `batch`.
 
@@ -119,19 +133,19 @@ def round_trips(address, size=32, count=1000, batch=50, pause=0.0, timeout=1.0, 
         for first in range(0, count, batch):
             times = []
             for _ in range(min(batch, count - first)):
-                if sock is None:
-                    sock = udp_socket(timeout)
-                    sock.connect(address)
                 if pause:
                     sleep(pause)
-                sent = clock()
                 try:
+                    if sock is None:
+                        sock = connected(address, timeout)
+                    sent = clock()
                     sock.send(payload)
                     sock.recv(MAX_BYTES)
                     times.append(clock() - sent)
                 except (TimeoutError, ConnectionRefusedError, ConnectionResetError):
                     times.append(math.nan)
-                    sock.close()
+                    if sock is not None:
+                        sock.close()
                     sock = None
             yield times
     finally:

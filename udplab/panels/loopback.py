@@ -5,12 +5,13 @@ import ipywidgets as widgets
 from udplab import loopback
 from udplab.panels import Playground
 from udplab.plots import loopback as plots
+from udplab.serving import Server
 
 BATCH = 0.05  # seconds: about how long one batch of round trips may take
 
 
-def round_trips(address):
-    """Return a `Playground` that measures round trips to the server at `address`."""
+def round_trips():
+    """Return a `Playground` that measures round trips to a server of its own, which runs as long as the experiment."""
     wide = {"layout": {"width": "100%"}, "style": {"description_width": "11em"}, "continuous_update": False}
     controls = {
         "size": widgets.IntSlider(32, 0, loopback.LARGEST, description="payload (bytes)", **wide),
@@ -20,7 +21,11 @@ def round_trips(address):
 
     def prepare(size, count, pause):
         batch = max(1, min(500, int(BATCH / (pause / 1000 + 50e-6))))
-        return count, loopback.round_trips(address, size, count, batch, pause / 1000, timeout=0.2)
+        return count, batches(size, count, batch, pause / 1000)
+
+    def batches(*settings):
+        with Server(loopback.respond) as server:
+            yield from loopback.round_trips(server.address, *settings, timeout=0.2)
 
     def draw(ax, times, values):
         plots.over_time(times, ax)

@@ -1,0 +1,65 @@
+"""Fixtures that several test files share."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from udplab.__main__ import NOTEBOOKS, command, config_path
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args():
+    """Let pytest-playwright start the system's Chromium; skip where there is none."""
+    path = next(filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None)
+    if path is None:
+        pytest.skip("no Chromium found: install it (Debian: apt-get install chromium) to run the browser tests")
+    root = hasattr(os, "geteuid") and os.geteuid() == 0
+    quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
+    return {"executable_path": path, "args": [*quiet, *(["--no-sandbox"] if root else [])]}
+
+
+@pytest.fixture(scope="session")
+def browser_context_args():
+    """The window of a small laptop."""
+    return {"viewport": {"width": 1280, "height": 800}}
+
+
+@pytest.fixture(scope="session")
+def lab(browser_type_launch_args, tmp_path_factory):
+    """Run JupyterLab on a copy of the notebooks, with settings of its own; yields its address with the token."""
+    home = tmp_path_factory.mktemp("jupyter")
+    lessons = shutil.copytree(NOTEBOOKS, home / "lessons", ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
+    settings = home / "settings" / "@jupyterlab" / "notebook-extension" / "tracker.jupyterlab-settings"
+    settings.parent.mkdir(parents=True)
+    settings.write_text(json.dumps({"windowingMode": "none"}))  # else cells out of sight are not in the page
+    places = {"SETTINGS_DIR": "settings", "WORKSPACES_DIR": "workspaces"}
+    environment = os.environ | {f"JUPYTERLAB_{name}": str(home / place) for name, place in places.items()}
+    environment |= {"JUPYTER_CONFIG_DIR": str(home / "config"), "JUPYTER_RUNTIME_DIR": str(home / "runtime")}
+    environment["JUPYTER_CONFIG_PATH"] = config_path()
+    root = hasattr(os, "geteuid") and os.geteuid() == 0
+    arguments = command(["--no-browser", "--LabApp.expose_app_in_browser=True"], root)
+    arguments[0] = str(lessons)
+    server = subprocess.Popen(
+        [sys.executable, "-m", "jupyterlab", *arguments], env=environment, stderr=subprocess.PIPE, text=True
+    )
+    with server, (Path(home) / "log.txt").open("w") as log:
+        for line in server.stderr:
+            log.write(line)
+            if found := re.search(r"http://(?:localhost|127\.0\.0\.1):\d+/lab\?token=\w+", line):
+                break
+        else:
+            pytest.fail(f"JupyterLab did not start: {(home / 'log.txt').read_text()}")
+        # Somebody has to read what the server prints, or it would stop when the pipe is full.
+        drain = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=server.stderr)
+        try:
+            yield found[0]
+        finally:
+            server.terminate()
+            server.wait(20)
+            drain.wait(5)

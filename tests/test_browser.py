@@ -1,0 +1,59 @@
+"""The lessons where readers meet them: in JupyterLab, in a real browser."""
+
+import json
+
+import pytest
+
+from udplab.__main__ import NOTEBOOKS
+
+LESSONS = sorted(path.name for path in NOTEBOOKS.glob("*.ipynb"))
+
+
+@pytest.fixture
+def open_lesson(page, lab):
+    """Return a function that opens a lesson, waits for its kernel and runs all cells."""
+
+    def open_it(name):
+        page.goto(lab.replace("/lab?", f"/lab/tree/{name}?"))
+        page.wait_for_function(
+            """() => {
+                const panel = window.jupyterapp?.shell.currentWidget;
+                return panel?.sessionContext?.session?.kernel?.status === 'idle';
+            }""",
+            timeout=60_000,
+        )
+        page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
+        return page
+
+    return open_it
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_every_cell_runs_and_every_plot_is_there(open_lesson, name):
+    page = open_lesson(name)
+    state = page.evaluate(
+        """() => window.jupyterapp.shell.currentWidget.content.model.toJSON().cells
+            .filter(cell => cell.cell_type === 'code')
+            .map(cell => [cell.id, cell.execution_count, cell.outputs.filter(output => output.output_type === 'error')])"""
+    )
+    assert [id for id, count, errors in state if count is None or errors] == []
+    cells = json.loads((NOTEBOOKS / name).read_text(encoding="utf-8"))["cells"]
+    plots = sum("image/png" in output.get("data", {}) for cell in cells for output in cell.get("outputs", []))
+    assert page.locator(".jp-RenderedImage img").count() == plots > 0
+
+
+def test_playground_runs_grows_and_stops(open_lesson):
+    page = open_lesson("2-1-loopback.ipynb")
+    panel = page.locator(".jp-OutputArea-output", has=page.locator(".widget-box")).first
+    panel.scroll_into_view_if_needed()
+    number = panel.locator(".widget-readout").nth(1)
+    number.click()
+    number.fill("20000")
+    number.press("Enter")
+    run, stop = panel.get_by_role("button", name="Run"), panel.get_by_role("button", name="Stop")
+    run.click()
+    panel.locator("pre", has_text="round trips").wait_for(timeout=2_000)
+    stop.click()
+    panel.get_by_text("Stopped:").wait_for(timeout=2_000)
+    run.click()
+    panel.get_by_text("Done: 20000 of 20000").wait_for(timeout=20_000)
