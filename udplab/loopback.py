@@ -67,7 +67,9 @@ def answer_from(sock, address, timeout, clock=time.perf_counter):
             continue
         if peer == address:
             return data
-    raise TimeoutError(f"No answer from {address[0]}, port {address[1]}, within {timeout:g} s. Is a server running there?")
+    raise TimeoutError(
+        f"No answer from {address[0]}, port {address[1]}, within {timeout:g} s. Is a server running there?"
+    )
 
 
 def in_words(record):
@@ -120,7 +122,9 @@ def connected(address, timeout=None):
     return sock
 
 
-def round_trips(address, size=32, count=1000, batch=50, pause=0.0, timeout=1.0, clock=time.perf_counter, sleep=time.sleep):
+def round_trips(
+    address, size=32, count=1000, batch=50, pause=0.0, timeout=1.0, clock=time.perf_counter, sleep=time.sleep
+):
     """Measure `count` round trips to a server, one after another; yield them in lists of up to `batch`.
 
     size: bytes of payload; pause: seconds between two datagrams; timeout: seconds to wait for an answer.

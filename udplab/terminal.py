@@ -11,7 +11,9 @@ DEFAULT_PORT = 1060
 def parser(description):
     """Return an argparse parser that knows -p PORT; the listing adds its own arguments."""
     result = argparse.ArgumentParser(description=description)
-    result.add_argument("-p", metavar="PORT", dest="port", type=port, default=DEFAULT_PORT, help="UDP port (default 1060)")
+    result.add_argument(
+        "-p", metavar="PORT", dest="port", type=port, default=DEFAULT_PORT, help="UDP port (default 1060)"
+    )
     return result
 
 

@@ -71,7 +71,13 @@ shout = Exercise(
 
 
 def _log_line(line):
-    for data in (b"hello", b"it's \"quoted\"", b"bye\n('10.0.0.1', 53) says b'all is well'", b"\x1b[31mred", b"caf\xc3\xa9"):
+    for data in (
+        b"hello",
+        b'it\'s "quoted"',
+        b"bye\n('10.0.0.1', 53) says b'all is well'",
+        b"\x1b[31mred",
+        b"caf\xc3\xa9",
+    ):
         got = line(("127.0.0.1", 1060), data)
         if not isinstance(got, str):
             return f"Expected a str for the datagram {data!r}, but got {got!r}."

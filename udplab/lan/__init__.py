@@ -1,0 +1,400 @@
+"""A real network of several hosts inside one notebook, without root (Linux).
+
+    with lan.switch("alice", "bob", "carol") as net:
+        bob = net["bob"].socket()               # an ordinary UDP socket that lives on bob
+        bob.bind(("", 1060))
+        net["alice"].socket().sendto(b"hello", (net["bob"].address, 1060))
+
+    with lan.path(1500, 1400) as net:           # client - router1 - server, an MTU per link
+        with net["server"].capture() as seen:
+            net["client"].socket().sendto(bytes(3000), (net["server"].address, 1060))
+        seen.save("fragments.pcap")
+
+How it works: a helper process (`lan/helper.py`) makes a network namespace per host, joins them with veth
+pairs and bridges, opens sockets in them, and passes those back over a Unix socket. A socket stays in the
+namespace in which it was made. Nothing here touches the machine's own interfaces. The network goes with
+`close()`, and also when this process or the helper is killed. `unavailable()`: why it cannot be done.
+"""
+
+import atexit
+import contextlib
+import importlib.util
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import weakref
+from dataclasses import asdict
+from pathlib import Path
+
+from udplab.lan.capture import Capture
+from udplab.lan.plan import plan_path, plan_switch
+
+
+class LanError(Exception):
+    """Something the LAN cannot do, in words."""
+
+
+def refusal(step, code, read):
+    """Say in words why the kernel refused a step of `helper.enter_namespaces`.
+
+    `code` is the errno; `read(path)` gives a file's text, or "" where there is none.
+    Sources: user_namespaces(7); Debian's and Ubuntu's own sysctls; proc(5) for Seccomp.
+    """
+    if read("/proc/sys/user/max_user_namespaces").strip() == "0":
+        return "user namespaces are forbidden here: sysctl user.max_user_namespaces is 0"
+    if read("/proc/sys/user/max_net_namespaces").strip() == "0":
+        return "network namespaces are forbidden here: sysctl user.max_net_namespaces is 0"
+    if read("/proc/sys/kernel/unprivileged_userns_clone").strip() == "0":
+        return "user namespaces are forbidden here: sysctl kernel.unprivileged_userns_clone is 0"
+    if step == "sysctl":
+        return f"/proc/sys/net cannot be written here, as in some containers ({os.strerror(code)})"
+    if read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns").strip() == "1":
+        return (
+            "AppArmor forbids user namespaces here (Ubuntu 24.04 and later: "
+            "sysctl kernel.apparmor_restrict_unprivileged_userns is 1)"
+        )
+    if "\nSeccomp:\t2" in read("/proc/self/status"):
+        return "a seccomp filter forbids user namespaces here, as Docker's default one does"
+    return f"the kernel refused a namespace without root (step {step}: {os.strerror(code)})"
+
+
+def unavailable():
+    """None where a LAN can be built, else the reason in words. Never raises.
+
+    It asks by trying: the helper is started (some 50 ms, the first time) and kept for the first network.
+    """
+    try:
+        _helper()
+    except LanError as reason:
+        return str(reason)
+    return None
+
+
+# ---- The helper process: one for all networks of this process. ----
+
+_PATIENCE = 30.0  # seconds to wait for an answer of the helper; it needs a fraction of one
+_GONE = "the LAN's helper process has ended, and its networks with it: make a new one with switch() or path()"
+_running = {"process": None, "control": None}  # the helper, and the Unix socket to it
+_lock = threading.RLock()
+
+
+def _hand_over(theirs):
+    """Give the helper, which is started if need be, its end of a network's socket. Raises LanError."""
+    with _lock:
+        try:
+            socket.send_fds(_helper(), [b"network"], [theirs.fileno()])
+        except OSError:  # killed a moment ago
+            stop()
+            socket.send_fds(_helper(), [b"network"], [theirs.fileno()])
+
+
+def _helper():
+    """The socket to the running helper."""
+    with _lock:
+        if _running["process"] is None or _running["process"].poll() is not None:
+            stop()  # closes what a killed helper left
+            _running["process"], _running["control"] = _start_helper()
+        return _running["control"]
+
+
+def _start_helper():
+    if sys.platform != "linux":
+        raise LanError(f"a LAN of several hosts needs Linux network namespaces, and this is {sys.platform}")
+    if importlib.util.find_spec("pyroute2") is None:
+        raise LanError("the package pyroute2 is missing: python -m pip install pyroute2")
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with theirs:  # closed here once the helper has it: else nobody would notice a helper that dies
+        try:
+            process = _spawn(theirs.fileno())
+        except (OSError, AttributeError) as problem:  # AttributeError: a Python built without pidfd_open
+            ours.close()
+            raise LanError(f"the LAN's helper process did not start: {problem}") from problem
+    ours.settimeout(_PATIENCE)
+    try:
+        hello = ours.recv(1000)
+        reason = "the LAN's helper process ended at once; its error is on this program's stderr"
+        if hello:
+            refused = json.loads(hello)["refused"]
+            reason = refused and refusal(*refused, _read)
+    except OSError as problem:
+        reason = f"the LAN's helper process does not answer: {problem}"
+    if reason:
+        ours.close()
+        process.kill()
+        process.wait()
+        raise LanError(reason)
+    return process, ours
+
+
+def _spawn(control):
+    """Start helper.py with its end of the socket and a descriptor of this process (pidfd, Linux 5.3)."""
+    this_process = os.pidfd_open(os.getpid())
+    search = [str(Path(__file__).parent.parent.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    try:
+        # Popen and not os.fork(): a notebook has threads. -P: no file in the working directory may stand in
+        # for a module. A session of its own: Ctrl-C is for the notebook only.
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", "udplab.lan.helper", str(control), str(this_process)],
+            pass_fds=(control, this_process),
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(search)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    finally:
+        os.close(this_process)
+
+
+def _read(path):
+    return Path(path).read_text() if Path(path).exists() else ""
+
+
+def stop():
+    """End the helper and every network of this process. The next switch() or path() starts a new one."""
+    with _lock:
+        if _running["process"] is not None:
+            _running["control"].close()
+            _running["process"].kill()  # it has nothing to save, and it may be stopped
+            _running["process"].wait()
+            _running["process"] = _running["control"] = None
+
+
+def _after_fork():
+    """A forked child has no helper: it must neither use nor end its parent's."""
+    global _lock
+    _lock = threading.RLock()  # another thread may have held it
+    if _running["process"] is not None:
+        _running["process"].returncode = 0  # not the child's child: nothing to wait for, no warning
+        _running["control"].close()
+        _running["process"] = _running["control"] = None
+
+
+atexit.register(stop)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+# ---- What a lesson uses. ----
+
+
+def switch(*names, beyond=(), stray=()):
+    """Hosts on one switch, and more hosts `beyond` a router if wanted.
+
+    `names`: hosts on 10.0.0.0/24 (10.0.0.1, 10.0.0.2, ... in this order; at most 253). `beyond`: hosts on a
+    switch of their own, 10.0.1.0/24; the host "router" (10.0.0.254 and 10.0.1.254) then joins the two, and
+    every host has a default route by it, except those in `stray`. Without `beyond` nobody has one.
+    (One keyword, not a topology language: two subnets are the fewest on which a broadcast can stop.)
+
+    Returns a Network, a context manager with close(). Raises ValueError for a plan that cannot be, LanError
+    with the reason where this machine has no LAN.
+    """
+    return Network(plan_switch(names, tuple(beyond), tuple(stray)), switched=True)
+
+
+def path(*mtus):
+    """A chain: client, router1, router2, ..., server, with the given MTU in bytes on each link.
+
+    `path(1500, 1400)` has one router. Link i is 10.0.i.0/24: the client is 10.0.1.1, the server is .2 on the
+    last link. An MTU under 1280 switches IPv6 off on that link (RFC 8200), and Linux believes no ICMP message
+    that names an MTU under 552 (sysctl net.ipv4.route.min_pmtu). Returns and raises as switch() does.
+    """
+    return Network(plan_path(mtus), switched=False)
+
+
+class Network:
+    """Hosts by name: `net["alice"]`; `for host in net`. Made by switch() and path(). Threads may share it."""
+
+    def __init__(self, hosts, switched):
+        links = {interface.link for host in hosts for interface in host.interfaces}
+        self._hops = 12 * len(links)  # see Capture.settle
+        self._sockets = weakref.WeakSet()
+        self._lock = threading.Lock()
+        self._number = 0
+        self._owner = os.getpid()
+        wanted = [
+            asdict(host)
+            | {
+                "interfaces": [
+                    asdict(interface) | {"mac": interface.mac, "broadcast": interface.broadcast}
+                    for interface in host.interfaces
+                ]
+            }
+            for host in hosts
+        ]
+        self._connect()
+        try:
+            try:
+                reply, _ = self._ask("build", hosts=wanted, switched=switched)
+            except LanError:
+                if self._alive():
+                    raise
+                self._control.close()  # the helper had been killed, which shows only now
+                self._connect()
+                reply, _ = self._ask("build", hosts=wanted, switched=switched)
+        except BaseException:
+            self.close()  # Ctrl-C too: the helper drops what it has built
+            raise
+        self._hosts = {host.name: Host(self, host, reply["indexes"][host.name]) for host in hosts}
+
+    def _connect(self):
+        """Open a socket of this network's own to the helper: the network lives as long as it."""
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._control.settimeout(_PATIENCE)
+        try:
+            with theirs:
+                _hand_over(theirs)
+        except BaseException:
+            self._control.close()
+            raise
+
+    def _alive(self):
+        self._control.setblocking(False)
+        try:
+            return self._control.recv(1) != b""
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        finally:
+            self._control.settimeout(_PATIENCE)
+
+    def _ask(self, operation, **details):
+        """Have the helper do something; returns (reply, descriptors). One question at a time."""
+        if os.getpid() != self._owner:
+            raise LanError("this network belongs to the process that made it: make another in this one")
+        with self._lock:
+            if self._control.fileno() == -1:
+                raise LanError("this network is closed")
+            self._number += 1
+            question = {"number": self._number, "op": operation, **details}
+            reply = {"number": None}
+            try:
+                self._control.send(json.dumps(question).encode())
+                while reply["number"] != self._number:  # an older one: Ctrl-C cut its question short
+                    answer, descriptors, _, _ = socket.recv_fds(self._control, 1 << 20, 1)
+                    if not answer:
+                        raise LanError(_GONE)
+                    reply = json.loads(answer)
+                    if reply["number"] != self._number:
+                        for descriptor in descriptors:
+                            os.close(descriptor)
+            except TimeoutError:
+                raise LanError(f"the LAN's helper process did not answer within {_PATIENCE:g} s") from None
+            except OSError as problem:
+                raise LanError(_GONE) from problem
+        if "error" not in reply:
+            return reply, descriptors
+        if operation == "socket" and reply["errno"]:
+            raise OSError(reply["errno"], os.strerror(reply["errno"]))  # as socket.socket() does
+        raise LanError(f"this machine's kernel could not do it ({operation}): {reply['error']}")
+
+    def __getitem__(self, name):
+        if name not in self._hosts:
+            raise KeyError(f"no host {name!r} here, but {', '.join(self._hosts)}")
+        return self._hosts[name]
+
+    def __iter__(self):
+        return iter(self._hosts.values())
+
+    def __len__(self):
+        return len(self._hosts)
+
+    def __repr__(self):
+        return f"<Network: {', '.join(f'{host.name} {host.address}' for host in self)}>"
+
+    def close(self):
+        """Take the network away, and close the sockets that its hosts gave. Twice does no harm."""
+        for given in list(self._sockets):
+            given.close()
+        if self._control.fileno() == -1:
+            return
+        if os.getpid() != self._owner:  # a forked child must not end its parent's network
+            self._control.close()
+            return
+        with contextlib.suppress(OSError):  # the helper is gone or stuck: so is, or will be, the network
+            self._control.shutdown(socket.SHUT_WR)
+            while self._control.recv(1 << 20):  # ends when the helper has let go of the network
+                pass
+        self._control.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
+
+
+class Host:
+    """A host of a network.
+
+    `name`; `interfaces` (a tuple of Interface; a router has two); and of the first of them: `address`,
+    `broadcast`, `mac`, `link_local` (IPv6). `index(interface="eth0")` is the interface's number on this host,
+    as IPv6 addresses with a scope and IP_ADD_MEMBERSHIP want it.
+    """
+
+    def __init__(self, network, plan, indexes):
+        self.name, self.interfaces = plan.name, plan.interfaces
+        self.address, self.broadcast = plan.interfaces[0].address, plan.interfaces[0].broadcast
+        self.mac, self.link_local = plan.interfaces[0].mac, plan.interfaces[0].link_local
+        self._network, self._indexes = network, indexes
+
+    def __repr__(self):
+        return f"<Host {self.name}: {', '.join(f'{i.name} {i.address}' for i in self.interfaces)}>"
+
+    def interface(self, name="eth0"):
+        """The Interface of that name. Raises ValueError where the host has none."""
+        for interface in self.interfaces:
+            if interface.name == name:
+                return interface
+        raise ValueError(f"{self.name} has no {name}, but {', '.join(i.name for i in self.interfaces)}")
+
+    def index(self, interface="eth0"):
+        return self._indexes[self.interface(interface).name]
+
+    def socket(self, family=socket.AF_INET, type=socket.SOCK_DGRAM, proto=0):
+        """An ordinary socket that lives on this host; Network.close() closes it.
+
+        Parameters and errors are those of `socket.socket` (AF_PACKET works without root); and LanError.
+        """
+        _, descriptors = self._network._ask("socket", host=self.name, family=int(family), type=int(type), proto=proto)
+        os.set_inheritable(descriptors[0], False)
+        made = socket.socket(family, type, proto, fileno=descriptors[0])
+        self._network._sockets.add(made)
+        return made
+
+    def capture(self, interface="eth0", room=8 << 20):
+        """A Capture of the frames at an interface, in and out; `room` is the memory it may fill, in bytes."""
+        return Capture(self, self.interface(interface), room)
+
+    def send_icmp(self, send):
+        """Let this host send ICMP messages of its own (True, at first) or none (False).
+
+        A router that sends none drops a datagram that is too big without a word: a black hole (RFC 2923
+        section 2.1). ICMP that other hosts sent still passes.
+        """
+        self._network._ask("icmp", host=self.name, send=bool(send))
+
+    def lose(self, every, interface="eth0"):
+        """Lose the n-th, 2n-th, ... IPv4 packet (a fragment counts as one) that leaves by this interface.
+
+        `every` is n, 1 or more; None loses nothing again. The lost packet is seen by no capture, not even on
+        this host. A sender on this very host that has set IP_RECVERR is told of it: ENOBUFS (ip(7)); so lose
+        on a router or the other host where that matters. Raises LanError where the kernel has no nftables.
+        """
+        if every is not None and every < 1:
+            raise ValueError(f"every n-th: n is 1 or more, not {every}")
+        self._network._ask("loss", host=self.name, interface=self.interface(interface).name, every=every)
+
+    def slow(self, bits_per_second, interface="eth0"):
+        """Send no faster than this by the interface: a frame of n bytes holds up the next for 8n / rate s.
+
+        The first frame goes at once; 4 MB can wait. None is full speed again. Raises LanError where the
+        kernel cannot shape traffic (tc-tbf(8)). A fixed delay is not offered: many kernels have no netem.
+        """
+        if bits_per_second is not None and bits_per_second < 8:
+            raise ValueError(f"at least 8 bits per second, not {bits_per_second}")
+        name = self.interface(interface).name
+        self._network._ask("rate", host=self.name, interface=name, bits_per_second=bits_per_second)

@@ -1,0 +1,133 @@
+"""Captures: the frames seen at an interface of a host of `udplab.lan`, complete, timed by the kernel.
+
+with net["server"].capture() as seen:
+    ...
+for frame in seen.frames: ...               # raw bytes and times
+seen.packets()[0].show()                    # scapy's view of them
+seen.save("fragments.pcap")                 # Wireshark opens it
+"""
+
+import errno
+import mmap
+import os
+import socket
+import struct
+import time
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Frame:
+    """An Ethernet frame: the kernel's time (s, of time.monotonic()), its bytes, sent from here or not."""
+
+    time: float
+    data: bytes
+    outgoing: bool
+
+
+_ETH_P_ALL, _SOL_PACKET = 3, 263  # linux/if_ether.h, linux/socket.h
+_RX_RING, _STATISTICS, _VERSION = 5, 6, 10  # PACKET_...: linux/if_packet.h
+_BLOCK = 1 << 17  # bytes; room for the biggest frame of a veth link (65535 + header)
+
+
+class Capture:
+    """The frames seen at one interface of a host, between `with` and its end.
+
+    The kernel writes them with their times into memory shared with this process (packet_mmap, TPACKET_V2;
+    packet(7)), so no thread has to keep up. `frames`, `packets()` and `save()` work inside the `with` too.
+    """
+
+    def __init__(self, host, interface, room):
+        self._host, self._interface = host, interface
+        slot = 1 << (interface.mtu + 128).bit_length()  # a power of two that holds a frame and its header
+        self._slot, self._slots = slot, max(room // _BLOCK, 1) * (_BLOCK // slot)
+        self._frames, self._next, self._ring, self._wall = [], 0, None, 0.0
+
+    def __enter__(self):
+        self._frames, self._next = [], 0
+        self._wall = time.time() - time.monotonic()
+        self._marker = self._host.socket()
+        self._marker.bind(("127.0.0.1", 0))
+        self._marker.connect(self._marker.getsockname())
+        self._socket = self._host.socket(socket.AF_PACKET, socket.SOCK_RAW)
+        self._socket.setsockopt(_SOL_PACKET, _VERSION, 1)  # TPACKET_V2
+        size = self._slot * self._slots
+        shape = struct.pack("IIII", _BLOCK, size // _BLOCK, self._slot, self._slots)
+        self._socket.setsockopt(_SOL_PACKET, _RX_RING, shape)
+        self._ring = mmap.mmap(self._socket.fileno(), size)
+        self._socket.bind((self._interface.name, _ETH_P_ALL))  # from here on
+        return self
+
+    def __exit__(self, kind, *exception):
+        try:
+            self._gather()
+            lost = struct.unpack("II", self._socket.getsockopt(_SOL_PACKET, _STATISTICS, 8))[1]
+        finally:
+            self._ring.close()
+            self._ring = None
+            self._socket.close()
+            self._marker.close()
+        if lost and kind is None:
+            raise OSError(errno.ENOBUFS, f"{lost} frames did not fit into this capture: give it more room")
+
+    def settle(self):
+        """Return when every frame whose send call has returned, and each kernel's answer to it, has arrived.
+
+        A sent frame waits in a queue of its CPU for the next hop, first in, first out; all namespaces share
+        that queue. So a datagram to oneself, sent from the same CPU, comes back only after every frame
+        before it has gone one hop. As many rounds as there can be hops (two a link with a switch, there and
+        back, ARP's question and answer first), on every CPU, and all is through. This cannot know of frames
+        that `slow()` holds back, nor of an answer that a program has yet to send: wait for those yourself.
+        """
+        allowed = os.sched_getaffinity(0)
+        try:
+            for _ in range(self._host._network._hops):
+                for cpu in allowed:
+                    os.sched_setaffinity(0, {cpu})  # of this thread only
+                    self._marker.send(b"")
+                    self._marker.recv(1)
+        finally:
+            os.sched_setaffinity(0, allowed)
+
+    def _gather(self):
+        self.settle()
+        while True:  # a slot: tpacket2_hdr, then at 32 a sockaddr_ll
+            at = self._next * self._slot
+            status, _, length, start = struct.unpack_from("IIIH", self._ring, at)
+            if not status & 1:  # TP_STATUS_USER: not yet ours, so this is the end
+                return
+            seconds, nanoseconds = struct.unpack_from("II", self._ring, at + 16)
+            kind = self._ring[at + 32 + 10]
+            data = self._ring[at + start : at + start + length]
+            when = seconds + nanoseconds / 1e9 - self._wall
+            self._frames.append(Frame(when, data, kind == socket.PACKET_OUTGOING))
+            struct.pack_into("I", self._ring, at, 0)  # the kernel may use the slot again
+            self._next = (self._next + 1) % self._slots
+
+    @property
+    def frames(self):
+        """The frames so far, in order: a list of Frame."""
+        if self._ring is not None:
+            self._gather()
+        return list(self._frames)
+
+    def packets(self):
+        """The frames as scapy packets (`packet[UDP].dport`, `packet.show()`), timed by the wall clock."""
+        import scapy.layers.inet
+        import scapy.layers.inet6  # noqa: F401  scapy knows only the layers that are imported
+        from scapy.layers.l2 import Ether
+
+        packets = []
+        for frame in self.frames:
+            packets.append(Ether(frame.data))
+            packets[-1].time = frame.time + self._wall
+        return packets
+
+    def save(self, file):
+        """Write the frames to a .pcap file for Wireshark. `file`: a path. Raises OSError."""
+        from scapy.utils import PcapWriter
+
+        with PcapWriter(str(file), linktype=1) as writer:  # 1: Ethernet, also when there is no frame
+            writer.write_header(None)
+            for packet in self.packets():
+                writer.write_packet(packet)

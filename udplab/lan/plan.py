@@ -1,0 +1,88 @@
+"""Who has which address in a network of `udplab.lan`: pure functions from names and MTUs to hosts.
+
+Every address is private (RFC 1918) and every subnet a /24, so that a reader can tell hosts apart at a glance.
+"""
+
+import ipaddress
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Interface:
+    """A host's interface on a link: addresses as text, `prefix` in bits, `mtu` in bytes."""
+
+    name: str
+    link: int
+    address: str
+    mtu: int = 1500
+    prefix: int = 24
+
+    @property
+    def broadcast(self):
+        return str(ipaddress.IPv4Interface(f"{self.address}/{self.prefix}").network.broadcast_address)
+
+    @property
+    def mac(self):
+        """02:00 and the four bytes of the address, so that a capture is easy to read (02: locally given)."""
+        return "02:00:" + ipaddress.IPv4Address(self.address).packed.hex(":")
+
+    @property
+    def link_local(self):
+        """The IPv6 link-local address that the kernel makes from the MAC (RFC 4291 appendix A)."""
+        high, low = ipaddress.IPv4Address(self.address).packed[:2], self.address.split(".")[2:]
+        tail = int.from_bytes(bytes([0, 0, high[0], 0xFF, 0xFE, high[1], int(low[0]), int(low[1])]))
+        return str(ipaddress.IPv6Address(0xFE80 << 112 | tail))
+
+
+@dataclass(frozen=True)
+class HostPlan:
+    """A host's name, its interfaces, its routes as (destination, router) and whether it is a router."""
+
+    name: str
+    interfaces: tuple
+    routes: tuple = ()
+    forwards: bool = False
+
+
+def plan_switch(names, beyond=(), stray=()):
+    """Hosts on 10.0.0.0/24 from 10.0.0.1 up, those `beyond` on 10.0.1.0/24; the router is .254 on both."""
+    everyone = [*names, *beyond, *(["router"] if beyond else [])]
+    if not names or len(set(everyone)) != len(everyone):
+        raise ValueError(f"a switch needs at least one host, and each name once: {everyone}")
+    if not all(isinstance(name, str) and name for name in everyone):
+        raise ValueError(f"a host's name is a text that is not empty: {everyone}")
+    if max(len(names), len(beyond)) > 253:
+        raise ValueError("a subnet holds 253 hosts here: 10.0.0.1 to 10.0.0.253")
+    if not set(stray) <= {*names, *beyond}:
+        raise ValueError(f"stray hosts must be among the hosts: {sorted(stray)}")
+    hosts = []
+    for link, group in enumerate((names, beyond)):
+        for number, name in enumerate(group, start=1):
+            routes = (("default", f"10.0.{link}.254"),) if beyond and name not in stray else ()
+            hosts.append(HostPlan(name, (Interface("eth0", link, f"10.0.{link}.{number}"),), routes))
+    if beyond:
+        ends = tuple(Interface(f"eth{link}", link, f"10.0.{link}.254") for link in (0, 1))
+        hosts.append(HostPlan("router", ends, forwards=True))
+    return hosts
+
+
+def plan_path(mtus):
+    """client, router1, ..., server; link i (from 1) is 10.0.i.0/24: .1 on the client's side, .2 beyond."""
+    if not mtus or not all(isinstance(mtu, int) and 68 <= mtu <= 65535 for mtu in mtus):
+        raise ValueError(f"a path needs at least one link, with an MTU of 68 to 65535 bytes each: {mtus}")
+    if len(mtus) > 250:
+        raise ValueError("a path has at most 250 links here (and a datagram's TTL is 64)")
+    names = ["client", *(f"router{i}" for i in range(1, len(mtus))), "server"]
+    hosts = []
+    for place, name in enumerate(names):  # place: how many links lie between it and the client
+        near = [(place, 2)] if place else []
+        far = [(place + 1, 1)] if place < len(mtus) else []
+        interfaces = tuple(
+            Interface(f"eth{i}", link, f"10.0.{link}.{side}", mtus[link - 1])
+            for i, (link, side) in enumerate(near + far)
+        )
+        routes = [("default", f"10.0.{place + 1}.2")] if far else [("default", f"10.0.{place}.1")]
+        if near and far:  # a router: the links behind it, towards the client, too
+            routes += [(f"10.0.{link}.0/24", f"10.0.{place}.1") for link in range(1, place)]
+        hosts.append(HostPlan(name, interfaces, tuple(routes), forwards=bool(near and far)))
+    return hosts
