@@ -13,6 +13,10 @@ import pytest
 from udplab.__main__ import NOTEBOOKS, command, config_path
 
 
+def pytest_addoption(parser):
+    parser.addoption("--pictures", action="store_true", help="take the README's pictures anew in the browser tests")
+
+
 @pytest.fixture(scope="session")
 def browser_type_launch_args():
     """Let pytest-playwright start the system's Chromium; skip where there is none."""

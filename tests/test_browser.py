@@ -42,7 +42,7 @@ def test_every_cell_runs_and_every_plot_is_there(open_lesson, name):
     assert page.locator(".jp-RenderedImage img").count() == plots > 0
 
 
-def test_playground_runs_grows_and_stops(open_lesson):
+def test_playground_runs_grows_and_stops(open_lesson, pytestconfig):
     page = open_lesson("2-1-loopback.ipynb")
     panel = page.locator(".jp-OutputArea-output", has=page.locator(".widget-box")).first
     panel.scroll_into_view_if_needed()
@@ -57,3 +57,7 @@ def test_playground_runs_grows_and_stops(open_lesson):
     panel.get_by_text("Stopped:").wait_for(timeout=2_000)
     run.click()
     panel.get_by_text("Done: 20000 of 20000").wait_for(timeout=20_000)
+    if pytestconfig.getoption("pictures"):
+        page.evaluate("window.jupyterapp.commands.execute('application:toggle-left-area')")
+        panel.scroll_into_view_if_needed()
+        page.screenshot(path=NOTEBOOKS.parent / ".github" / "playground.png")

@@ -5,6 +5,7 @@ solution(). check() always prints a sentence: what was expected and what came.
 """
 
 import threading
+import traceback
 
 
 class Exercise:
@@ -17,7 +18,7 @@ class Exercise:
     """
 
     def __init__(self, test, praise, hint, solution):
-        self.test, self.praise, self._hint, self._solution = test, praise, hint, solution
+        self.test, self.praise, self.clue, self.answer = test, praise, hint, solution
 
     def verdict(self, answer):
         """Return the sentence that check() prints."""
@@ -35,11 +36,11 @@ class Exercise:
 
     def hint(self):
         """Print something that helps, but not all."""
-        print(self._hint)
+        print(self.clue)
 
     def solution(self):
         """Print an answer that passes, and why."""
-        print(self._solution)
+        print(self.answer)
 
 
 def _dots(): ...
@@ -52,14 +53,12 @@ def unattempted(answer):
 
 
 def where(error, answer):
-    """Return " (line N of your function)" for an error that was raised there, or ""."""
-    code, line = getattr(answer, "__code__", None), None
-    trace = error.__traceback__
-    while trace:
-        if trace.tb_frame.f_code is code:
-            line = trace.tb_lineno - code.co_firstlineno + 1
-        trace = trace.tb_next
-    return f" (line {line} of your function)" if line else ""
+    """Return ", in line N of your function" for an error that was raised there, or ""."""
+    code = getattr(answer, "__code__", None)
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        if frame.f_code is code:
+            return f", in line {line - code.co_firstlineno + 1} of your function"
+    return ""
 
 
 def expect(expected, got):

@@ -6,15 +6,17 @@ one, and lets the kernel see the Stop button there.
 """
 
 import asyncio
+import html
 import io
 import time
 
 import ipywidgets as widgets
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from udplab import plots
 
-FRAME = 0.1  # seconds: how often the picture is drawn at least, while batches are short
+FRAME = 0.08  # seconds from one frame to the next, while batches are short: a little over 10 frames a second
 
 
 class Playground:
@@ -32,7 +34,7 @@ class Playground:
         self.stop_button = widgets.Button(description="Stop", icon="stop", disabled=True)
         self.progress = widgets.IntProgress(value=0, max=1, layout={"width": "100%"})
         self.status = widgets.Label("Set the controls, then press Run.")
-        self.picture = widgets.Image(format="png", layout={"max_width": "880px", "width": "100%", "display": "none"})
+        self.picture = widgets.Image(format="png", layout={"max_width": "880px", "display": "none"})
         self.text = widgets.HTML()
         self.task = None
         self.frames = 0
@@ -62,20 +64,24 @@ class Playground:
         values = {name: control.value for name, control in self.controls.items()}
         measured, batches = [], None
         self.status.value = "Running."
+        with plots.style():
+            canvas = FigureCanvasAgg(Figure(figsize=(8, 3.6)))
+            axes = canvas.figure.subplots()
         try:
             self.progress.max, batches = self.prepare(**values)
             self.progress.value = 0
-            drawn = 0.0
+            due = 0.0
             for batch in batches:
                 measured.extend(batch)
                 self.progress.value = len(measured)
-                if time.monotonic() - drawn >= FRAME:
-                    self._show(measured, values)
-                    drawn = time.monotonic()
+                if (now := time.monotonic()) >= due:
+                    self._show(canvas, axes, measured, values)
+                    due = now + FRAME
                 await asyncio.sleep(0.001)  # lets the kernel read the messages of the Stop button
                 if self._stopping:
                     break
-            self._show(measured, values)
+            canvas.figure.set_layout_engine("constrained")
+            self._show(canvas, axes, measured, values)
             self.status.value = f"{'Stopped' if self._stopping else 'Done'}: {len(measured)} of {self.progress.max}."
         except (OSError, ValueError) as error:
             self.status.value = f"That did not work: {error}"
@@ -84,13 +90,14 @@ class Playground:
                 batches.close()
             self.run_button.disabled, self.stop_button.disabled = False, True
 
-    def _show(self, measured, values):
+    def _show(self, canvas, axes, measured, values):
+        axes.clear()
+        png = io.BytesIO()
         with plots.style():
-            figure = Figure(figsize=(8, 3.6), dpi=100)
-            twin = self.draw(figure.subplots(), measured, values)
-            png = io.BytesIO()
-            figure.savefig(png, format="png")
+            twin = self.draw(axes, measured, values)
+            canvas.print_png(png, pil_kwargs={"compress_level": 1})
+        canvas.figure.set_layout_engine("none")  # the margins stay: working them out takes as long as drawing
         self.picture.value = png.getvalue()
         self.picture.layout.display = ""
-        self.text.value = f"<pre>{twin}</pre>"
+        self.text.value = f"<pre>{html.escape(twin)}</pre>"
         self.frames += 1

@@ -7,7 +7,7 @@ from udplab.panels import Playground
 from udplab.plots import loopback as plots
 from udplab.serving import Server
 
-BATCH = 0.05  # seconds: about how long one batch of round trips may take
+BATCH = 0.02  # seconds: about how long one batch of round trips may take
 
 
 def round_trips():

@@ -1,0 +1,93 @@
+"""Sockets and clocks that follow a script, so that a test needs no network and waits for nothing."""
+
+import collections
+import queue
+import threading
+
+
+class ScriptedSocket:
+    """Stands in for a server's socket: receives what the test feeds it and keeps what is sent.
+
+    Use an instance as `make_socket`. An exception in the feed is raised by recvfrom, one in `refuse` (from peer to
+    exception) by sendto.
+    """
+
+    def __init__(self, *feed, refuse=None):
+        self.feed = queue.SimpleQueue()
+        self.sent = []
+        self.refuse = refuse or {}
+        self.address = ("127.0.0.1", 1060)
+        self.idle = threading.Event()
+        self.closed = False
+        for item in feed:
+            self.feed.put(item)
+
+    def __call__(self, family, type):
+        return self
+
+    def bind(self, address):
+        pass
+
+    def getsockname(self):
+        return self.address
+
+    def setsockopt(self, *_):
+        pass
+
+    def recvfrom(self, size):
+        if self.feed.empty():
+            self.idle.set()
+        item = self.feed.get()
+        if isinstance(item, Exception):
+            raise item
+        return item
+
+    def sendto(self, data, peer):
+        if peer in self.refuse:
+            raise self.refuse[peer]
+        if peer == self.address:
+            self.feed.put((data, self.address))
+        else:
+            memoryview(data)  # TypeError for a str, as a real socket has it
+            self.sent.append((data, peer))
+
+    def close(self):
+        self.closed = True
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+class ScriptedClient:
+    """Stands in for a client's socket. Each arrival is (seconds until it comes, data, peer) or an exception.
+
+    Time passes only in recvfrom: use `clock` as the clock.
+    """
+
+    def __init__(self, *arrivals):
+        self.arrivals = collections.deque(arrivals)
+        self.now = 100.0
+        self.sent = []
+
+    def clock(self):
+        return self.now
+
+    def settimeout(self, seconds):
+        assert seconds > 0
+        self.timeout = seconds
+
+    def sendto(self, data, address):
+        self.sent.append((self.now, data, address))
+
+    def recvfrom(self, size):
+        if self.arrivals and isinstance(self.arrivals[0], Exception):
+            raise self.arrivals.popleft()
+        if not self.arrivals or self.arrivals[0][0] > self.timeout:
+            self.now += self.timeout
+            raise TimeoutError
+        delay, data, peer = self.arrivals.popleft()
+        self.now += delay
+        return data, peer

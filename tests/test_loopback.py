@@ -1,0 +1,447 @@
+"""Listing 2-1, its experiments, plots, exercises and playground."""
+
+import asyncio
+import math
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from scripted import ScriptedClient
+
+from udplab import loopback, plots
+from udplab.exercises import loopback as exercise
+from udplab.panels import loopback as panel
+from udplab.plots import loopback as draw
+from udplab.serving import Record, Server
+
+SERVER, STRANGER = ("127.0.0.1", 1060), ("127.0.0.1", 6666)
+
+
+# --- The rule ---
+
+
+def test_respond_counts_bytes():
+    assert loopback.respond(b"") == b"Your data was 0 bytes long"
+    assert loopback.respond("Grüße".encode()) == b"Your data was 7 bytes long"
+
+
+def test_two_servers_do_not_answer_each_other_for_ever():
+    answer = loopback.respond(b"forged")
+    assert loopback.respond(answer) is None
+
+
+# --- The client's waiting, on a scripted clock ---
+
+
+def test_the_answer_of_the_server_counts_and_strangers_do_not():
+    client = ScriptedClient((0.2, b"forged", STRANGER), (0.3, b"true", SERVER))
+    exchange = loopback.ask(client, SERVER, b"?", timeout=1.0, clock=client.clock)
+    assert exchange == (100.0, 100.5, b"?", b"true")
+    assert client.sent == [(100.0, b"?", SERVER)]
+
+
+def test_the_deadline_is_absolute_under_a_flood_of_junk():
+    client = ScriptedClient(*[(0.3, b"junk", STRANGER)] * 100)
+    with pytest.raises(TimeoutError, match=r"No answer from 127.0.0.1, port 1060, within 1 s"):
+        loopback.answer_from(client, SERVER, timeout=1.0, clock=client.clock)
+    assert client.now == pytest.approx(101.0)
+
+
+def test_a_refused_port_on_windows_is_waited_for():
+    client = ScriptedClient(ConnectionResetError(), (0.1, b"late", SERVER))
+    assert loopback.answer_from(client, SERVER, timeout=1.0, clock=client.clock) == b"late"
+
+
+# --- The experiments, on real sockets ---
+
+
+def test_round_trips_come_in_batches_of_the_right_number():
+    with Server(loopback.respond) as server:
+        batches = list(loopback.round_trips(server.address, size=9, count=105, batch=50))
+    assert [len(batch) for batch in batches] == [50, 50, 5]
+    assert all(0 < value < 1 for batch in batches for value in batch)
+    assert {record.size for record in server.log} == {9} and server.counts["answered"] == 105
+
+
+def test_a_lost_round_trip_is_nan_and_its_late_answer_is_not_taken_for_the_next():
+    numbers = iter(range(10))
+
+    def respond(data):
+        return b"" if next(numbers) != 3 else None
+
+    with Server(respond) as server:
+        (times,) = loopback.round_trips(server.address, count=10, timeout=0.05)
+    assert [index for index, value in enumerate(times) if math.isnan(value)] == [3]
+    assert len({record.peer for record in server.log}) == 2
+
+
+def test_round_trips_wait_between_datagrams_and_close_their_socket_when_stopped():
+    pauses = []
+    with Server(loopback.respond) as server:
+        batches = loopback.round_trips(server.address, count=100, batch=10, pause=0.5, sleep=pauses.append)
+        next(batches)
+        batches.close()
+    assert pauses == [0.5] * 10
+
+
+def test_round_trips_to_a_dead_port_are_nan():
+    with Server(loopback.respond) as server:
+        address = server.address
+    (times,) = loopback.round_trips(address, count=3, timeout=0.05)
+    assert np.isnan(times).all()
+
+
+def test_a_socket_connected_to_itself_is_refused():
+    with loopback.udp_socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        address = sock.getsockname()
+    real, made = loopback.udp_socket, []
+
+    def same_port(timeout=None):
+        made.append(real(timeout))
+        made[0].bind(address)
+        return made[0]
+
+    loopback.udp_socket = same_port
+    try:
+        with pytest.raises(ConnectionRefusedError):
+            loopback.connected(address)
+    finally:
+        loopback.udp_socket = real
+    assert made[0].fileno() == -1
+
+
+@pytest.mark.parametrize("size", [0, 1, 1400, loopback.LARGEST])
+def test_a_burst_is_accounted_for(size):
+    result = loopback.burst(size, count=500)
+    assert 0 < result.kept < result.sent == 500
+    if result.dropped is not None:
+        assert result.kept + result.dropped == result.sent
+
+
+def test_without_a_count_of_the_kernel_a_silence_ends_the_burst(monkeypatch):
+    monkeypatch.setattr(loopback.sys, "platform", "darwin")
+    result = loopback.burst(60_000, count=50)
+    assert result.dropped is None and 0 < result.kept < 50
+    assert "does not count" in draw.describe_bursts([result])
+
+
+def test_the_largest_payload_and_one_more():
+    with Server(loopback.respond) as server, loopback.udp_socket() as sock:
+        assert loopback.ask(sock, server.address, bytes(loopback.LARGEST)).answer == b"Your data was 65507 bytes long"
+        with pytest.raises(OSError):
+            sock.sendto(bytes(loopback.LARGEST + 1), server.address)
+
+
+def test_a_buffer_that_is_too_small_is_noticed():
+    with loopback.udp_socket(1) as receiver, loopback.udp_socket() as sender:
+        receiver.bind(("127.0.0.1", 0))
+        sender.sendto(b"0123456789", receiver.getsockname())
+        sender.sendto(b"next", receiver.getsockname())
+        assert loopback.receive_cut(receiver, 4) == (b"0123", True)
+        assert loopback.receive_cut(receiver, 4) == (b"next", False)
+
+
+def test_a_buffer_that_is_too_small_is_noticed_on_windows():
+    class WindowsSocket:
+        def recv(self, size):
+            error = OSError("a message was larger than the buffer")
+            error.winerror = 10040
+            raise error
+
+        def getsockname(self):
+            error = OSError("an invalid argument was supplied")
+            error.winerror = 10022
+            raise error
+
+    assert loopback.receive_cut(WindowsSocket(), 4) == (b"", True)
+    assert loopback.own_address(WindowsSocket()) == ("0.0.0.0", 0)
+
+
+# --- The command line ---
+
+
+def program(*arguments, **options):
+    command = [sys.executable, "-X", "dev", "-W", "error", "-m", "udplab.loopback", *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+
+
+def finish(process):
+    out, err = process.communicate(timeout=20)
+    return process.returncode, out, err
+
+
+@pytest.fixture
+def running():
+    """A server program on a free port: (process, port)."""
+    process = program("server", "-p", "0")
+    line = process.stdout.readline()
+    yield process, int(line.rpartition(", ")[2].rstrip(")\n"))
+    process.kill()
+    process.communicate()
+
+
+def test_server_and_client_talk(running):
+    process, port = running
+    code, out, err = finish(program("client", "-p", str(port)))
+    assert (code, err) == (0, "")
+    first, second = out.splitlines()
+    assert first.startswith("The OS assigned me the address ('0.0.0.0', ")
+    assert second.startswith(f"The server ('127.0.0.1', {port}) replied b'Your data was ")
+    line = process.stdout.readline()
+    assert line.startswith("The client at ('127.0.0.1', ") and "says b'The time is 20" in line
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows cannot send SIGINT to one process")
+def test_ctrl_c_ends_the_server_quietly(running):
+    process, _ = running
+    process.send_signal(signal.SIGINT)
+    assert finish(process) == (130, "", "")
+
+
+def test_bad_datagrams_are_shown_in_one_line_and_survived(running):
+    process, port = running
+    with loopback.udp_socket() as sock:
+        for data in (b"\xff\n\x1b[31m", b"", bytes(65_507)):
+            loopback.ask(sock, ("127.0.0.1", port), data)
+    lines = [process.stdout.readline() for _ in range(3)]
+    assert "says b'\\xff\\n\\x1b[31m'" in lines[0] and "says b''" in lines[1]
+    assert lines[2].endswith("(the first 200 of 65507 bytes)\n") and len(lines[2]) < 300
+
+
+def test_answers_although_nobody_reads_the_output(running):
+    _, port = running
+    with loopback.udp_socket() as sock:
+        for _ in range(2000):  # several times what a pipe holds
+            assert loopback.ask(sock, ("127.0.0.1", port), b"x" * 150, timeout=10).answer
+
+
+def test_a_client_without_a_server_says_so_in_one_line():
+    with loopback.udp_socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        port = silent.getsockname()[1]
+        code, _, err = finish(program("client", "-p", str(port)))
+    assert code == 1
+    assert err == f"No answer from 127.0.0.1, port {port}, within 1 s. Is a server running there?\n"
+
+
+def test_a_port_in_use_is_one_line(running):
+    _, port = running
+    code, out, err = finish(program("server", "-p", str(port)))
+    assert (code, out) == (1, "")
+    assert err.startswith(f"Port {port} is in use") and err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments", [["client", "-p", "0"], ["server", "-p", "70000"], ["server", "-p", "-1"], ["server", "-p", "x"], []]
+)
+def test_wrong_arguments_are_explained(arguments, capsys):
+    with pytest.raises(SystemExit) as caught:
+        loopback.main(arguments)
+    assert caught.value.code == 2
+    assert "usage:" in capsys.readouterr().err
+
+
+def test_the_port_may_stand_before_the_role(capsys):
+    with loopback.udp_socket() as silent, pytest.raises(SystemExit) as caught:
+        silent.bind(("127.0.0.1", 0))
+        loopback.main(["-p", str(silent.getsockname()[1]), "client"])
+    assert "No answer" in caught.value.code
+
+
+# --- The plots, on their artists ---
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+def test_over_time_shows_every_time_and_marks_the_lost():
+    ax = draw.over_time([20e-6, math.nan, 40e-6])
+    assert ax.lines[0].get_ydata() == pytest.approx([20, math.nan, 40], nan_ok=True)
+    assert list(ax.lines[1].get_xdata()) == [2]
+    twin = draw.describe_round_trips([20e-6, math.nan, 40e-6])
+    assert "3 round trips, 1 without an answer" in twin and "median 30.0 µs" in twin
+
+
+def test_over_time_draws_nothing_but_losses():
+    draw.over_time([math.nan, math.nan])
+    assert draw.describe_round_trips([math.nan]) == "1 round trips, 1 without an answer"
+
+
+def test_cumulative_marks_median_and_99th_percentile():
+    ax = draw.cumulative(np.arange(1, 102) * 1e-6)
+    assert ax.lines[0].get_ydata()[-1] == 100
+    assert [line.get_xdata()[0] for line in ax.lines[1:]] == pytest.approx([51, 100])
+
+
+def test_by_size_draws_medians_and_quartiles():
+    results = {1: [1e-6, 2e-6, 3e-6], 1000: [4e-6, 5e-6, 9e-6]}
+    ax = draw.by_size(results)
+    assert list(ax.lines[0].get_ydata()) == pytest.approx([2, 5])
+    assert "  1000 bytes: median 5.0 µs, middle half 4.5 µs to 7.0 µs" in draw.describe_sizes(results)
+
+
+def test_kept_draws_what_was_measured():
+    bursts = [loopback.Burst(1, 2000, 256, 1744), loopback.Burst(1000, 2000, 92, None)]
+    ax = draw.kept(bursts)
+    assert list(ax.lines[0].get_ydata()) == [256, 92]
+    twin = draw.describe_bursts(bursts).splitlines()
+    assert "kept 256 + dropped 1744 = 2000" in twin[0] and "1908 are missing" in twin[1]
+
+
+def test_a_ladder_has_an_arrow_for_each_datagram_and_keeps_its_labels_apart():
+    exchange = loopback.Exchange(10.0, 10.000050, b"hello", b"Your data was 5 bytes long")
+    record = Record(1, 10.000020, SERVER, b"hello", 5, "answered", b"...", 10.000021, "")
+    ax = draw.exchange(exchange, record)
+    texts = [text for text in ax.texts if "µs" in text.get_text()]
+    assert sorted(text.get_text() for text in texts) == ["0 µs", "20 µs", "21 µs", "50 µs"]
+    ax.figure.canvas.draw()
+    boxes = [text.get_window_extent() for text in texts]
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+    assert "client -> server: sent at 0 µs, received at 20 µs: b'hello'" in draw.describe_exchange(exchange, record)
+
+
+def test_a_lost_datagram_ends_half_way():
+    arrows = [plots.Arrow(0, None, True, "lost"), plots.Arrow(0.1, 0.2, True, "found")]
+    ax = plots.ladder(arrows)
+    assert [line.get_marker() for line in ax.lines].count("X") == 1
+    assert "lost: lost" in plots.describe_ladder(arrows)
+
+
+# --- The exercises: not tried, wrong, right ---
+
+
+def fragile_client(sock, address, question):
+    sock.sendto(question, address)
+    return sock.recvfrom(65535)[0]
+
+
+def impatient_client(sock, address, question):
+    sock.sendto(question, address)
+
+
+def trusting_deadline(sock, address, question):
+    sock.sendto(question, address)
+    while True:
+        data, peer = sock.recvfrom(65535)
+        if peer == address:
+            return data
+
+
+def untried(*_): ...
+
+
+def solved(solution):
+    """Return the function that a solution's text defines."""
+    names = {}
+    exec(solution, names)
+    return next(value for name, value in names.items() if not name.startswith("__"))
+
+
+@pytest.mark.parametrize(
+    ("task", "answer", "words"),
+    [
+        (exercise.count, 7, "Expected 11, but got 7"),
+        (exercise.count, 11.0, "Expected 11, but got 11.0"),
+        (exercise.largest, 65507, "Expected 65527, but got 65507"),
+        (exercise.shout, lambda data: data, "Expected the answer b'HELLO'"),
+        (exercise.shout, lambda data: data.decode().upper(), "TypeError: a bytes-like object is required"),
+        (exercise.shout, lambda data: data.upper(), "got b''"),
+        (exercise.shout, 5, "TypeError"),
+        (exercise.log_line, lambda peer, data: f"{peer} {data.decode()}", "one printable line"),
+        (exercise.log_line, lambda peer, data: "safe", "port 1060"),
+        (exercise.log_line, lambda peer, data: data, "Expected a str"),
+        (exercise.log_line, lambda peer, data: peer / 2, "Your code stopped with TypeError"),
+        (exercise.client, impatient_client, "got None"),
+        (exercise.client, fragile_client, "A stranger's datagram came first"),
+        (exercise.client, trusting_deadline, "still waiting"),
+    ],
+)
+def test_a_wrong_answer_is_told_what_was_expected_and_what_came(task, answer, words):
+    verdict = task.verdict(answer)
+    assert verdict.startswith("Not yet.") and words in verdict
+
+
+@pytest.mark.parametrize(
+    ("task", "answer"),
+    [
+        (exercise.count, 11),
+        (exercise.largest, 65527),
+        (exercise.shout, solved(exercise.shout.answer)),
+        (exercise.log_line, solved(exercise.log_line.answer)),
+        (exercise.client, solved(exercise.client.answer)),
+    ],
+)
+def test_right_and_untried_answers(task, answer, capsys):
+    assert task.verdict(answer).startswith("Right.")
+    assert task.verdict(...).startswith("Not tried yet.") and task.verdict(untried).startswith("Not tried yet.")
+    before = threading.active_count()
+    task.check(answer)
+    task.hint()
+    task.solution()
+    assert capsys.readouterr().out.count("\n") >= 3
+    assert threading.active_count() == before
+
+
+def test_an_error_in_a_learners_function_names_the_line():
+    def respond(peer, data):
+        value = 1
+        return value + data
+
+    assert "TypeError" in exercise.log_line.verdict(respond) and "line 3" in exercise.log_line.verdict(respond)
+
+
+# --- The playground ---
+
+
+def test_the_playground_measures_draws_and_stops():
+    async def play():
+        playground = panel.round_trips()
+        playground.controls["count"].value = 400
+        playground.run()
+        assert playground.run_button.disabled and not playground.stop_button.disabled
+        await playground.task
+        assert playground.status.value == "Done: 400 of 400."
+        assert bytes(playground.picture.value).startswith(b"\x89PNG") and "400 round trips" in playground.text.value
+        playground.controls["count"].value = 20_000
+        playground.run()
+        first = playground.task
+        playground.run()
+        assert playground.task is first
+        playground.stop()
+        await playground.task
+        assert playground.status.value.startswith("Stopped: ") and not playground.run_button.disabled
+        return playground
+
+    before = threading.active_count()
+    asyncio.run(play())
+    assert threading.active_count() == before
+
+
+def test_the_playground_says_what_did_not_work(monkeypatch):
+    async def play():
+        playground = panel.round_trips()
+        playground.prepare = lambda **values: (_ for _ in ()).throw(OSError("no sockets left"))
+        playground.run()
+        await playground.task
+        return playground.status.value
+
+    assert asyncio.run(play()) == "That did not work: no sockets left"
+
+
+def test_no_batch_holds_the_stop_button_up():
+    playground = panel.round_trips()
+    total, batches = playground.prepare(size=32, count=100, pause=20)
+    begin = time.perf_counter()
+    assert len(next(batches)) <= 3
+    batches.close()
+    assert total == 100 and time.perf_counter() > begin

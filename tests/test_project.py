@@ -1,0 +1,142 @@
+"""The project itself: its notebooks, its lists of packages, its launcher, its way in for newcomers."""
+
+import ast
+import itertools
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+from udplab import __main__ as launcher
+from udplab import terminal
+
+TOP = Path(__file__).resolve().parent.parent
+NOTEBOOKS = sorted((TOP / "notebooks").glob("*.ipynb"))
+
+
+def read(name):
+    return (TOP / name).read_text(encoding="utf-8")
+
+
+def test_environment_yml_and_pyproject_name_the_same_packages():
+    project = tomllib.loads(read("pyproject.toml"))
+    conda = yaml.safe_load(read("environment.yml"))["dependencies"]
+    assert conda[-1] == {"pip": ["-e ."]}
+    ours = project["project"]["dependencies"] + project["dependency-groups"]["test"]
+    theirs = [package for package in conda[:-1] if not package.startswith(("python>", "pip"))]
+    assert set(theirs) <= set(ours)
+    # What conda does not list comes by "-e .": packages for one platform only. The browser is for developers.
+    assert {name for name in set(ours) - set(theirs) if ";" not in name} == {
+        name for name in ours if re.match(r"(pytest-playwright|ruff)\b", name)
+    }
+    assert "python" + project["project"]["requires-python"] in conda
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_notebook_is_executed_and_carries_nothing_volatile(path):
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    assert set(notebook["metadata"]) == {"kernelspec"}
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    # nbval compares nothing in a cell without a count
+    assert [cell["execution_count"] for cell in code] == list(range(1, len(code) + 1))
+    for cell in code:
+        assert set(cell["metadata"]) <= {"tags"}
+        if "nbval-ignore-output" in cell["metadata"].get("tags", []):
+            assert cell["outputs"] == []
+        for output in cell["outputs"]:
+            assert "image/svg+xml" not in output.get("data", {})
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_headings_are_in_order(path):
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    prose = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+    levels = [len(marks) for marks in re.findall(r"^(#+) ", re.sub(r"```.*?```", "", prose, flags=re.S), flags=re.M)]
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
+
+
+@pytest.mark.parametrize("path", sorted((TOP / "udplab").rglob("*.py")), ids=lambda path: path.name)
+def test_imports_run_one_way(path):
+    """What a command line imports stays free of matplotlib, widgets and notebooks."""
+    folder = path.relative_to(TOP / "udplab").parts[0]
+    if folder in ("plots", "panels", "exercises", "__main__.py"):
+        return
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
+    heavy = ("matplotlib", "numpy", "ipywidgets", "IPython", "udplab.plots", "udplab.panels", "udplab.exercises")
+    assert not [name for name in names if name.startswith(heavy)]
+
+
+def test_launcher_passes_arguments_on_and_tells_root():
+    assert launcher.command(["--no-browser"], root=False) == [str(launcher.NOTEBOOKS), "--no-browser"]
+    assert "--allow-root" in launcher.command([], root=True)
+    assert launcher.config_path("mine") == os.pathsep.join(["mine", str(launcher.QUIET)])
+
+
+def test_launcher_starts_jupyterlab():
+    result = subprocess.run([sys.executable, "-m", "udplab", "--version"], capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0 and re.match(r"\d+\.\d+", result.stdout)
+
+
+def test_launcher_without_lessons_says_where_it_looked(monkeypatch):
+    monkeypatch.setattr(launcher, "NOTEBOOKS", TOP / "nowhere")
+    with pytest.raises(SystemExit, match="there are no lessons at"):
+        launcher.main()
+
+
+def test_launcher_turns_off_what_phones_home():
+    """The settings reach JupyterLab, which knows them by these names."""
+    environment = os.environ | {"JUPYTER_CONFIG_PATH": launcher.config_path()}
+    code = (
+        "from jupyterlab.labapp import LabApp; app = LabApp(); app.load_config_file(); c = app.config.LabApp;"
+        "print(c.news_url, c.check_for_updates_class, c.extension_manager)"
+    )
+    run = {"env": environment, "capture_output": True, "text": True, "timeout": 60}
+    result = subprocess.run([sys.executable, "-c", code], **run)
+    assert result.stdout.split() == ["None", "jupyterlab.NeverCheckForUpdate", "readonly"]
+    code = (
+        "from jupyterlab_server.config import get_page_config; from jupyter_core.paths import jupyter_path;"
+        "print(get_page_config(jupyter_path('labextensions')).get('disabledExtensions'))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], **run)
+    assert "@jupyterlab/apputils-extension:announcements" in result.stdout
+
+
+def test_readme_and_ci_run_the_same_tests():
+    command = "pip install uv && uv run pytest"
+    assert command in read("README.md") and command in read(".ci/run")
+    assert command in read(".github/workflows/tests.yml")
+    assert "pip install uv && uv run udplab" in read("README.md")
+
+
+@pytest.mark.parametrize("text", ["70000", "-1", "x", "", "1.5", "²"])
+def test_what_is_not_a_port(text):
+    with pytest.raises(terminal.argparse.ArgumentTypeError, match="whole number"):
+        terminal.port(text)
+
+
+@pytest.mark.parametrize("number", [0, 1, 65535])
+def test_what_is_a_port(number):
+    assert terminal.port(str(number)) == number
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(terminal.errno.EADDRINUSE, "x"), "Port 53 is in use"),
+        (OSError(terminal.errno.EADDRNOTAVAIL, "x"), "10.9.8.7 is not an address of this machine"),
+        (OSError(terminal.errno.EACCES, "x"), "You may not listen on 10.9.8.7, port 53"),
+        (OSError(-2, "Name or service not known"), "Cannot listen on 10.9.8.7, port 53: Name or service not known"),
+    ],
+)
+def test_why_a_server_cannot_listen(error, words):
+    line = terminal.cannot_listen(error, "10.9.8.7", 53)
+    assert words in line and "\n" not in line

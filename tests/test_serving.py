@@ -1,0 +1,222 @@
+"""The background server: what becomes of each datagram, and that nothing stays behind."""
+
+import errno
+import os
+import socket
+import threading
+import time
+
+import pytest
+from scripted import ScriptedSocket
+
+from udplab import loopback, serving
+from udplab.serving import Server, hold, shown, stop_all
+
+ALICE, BOB = ("127.0.0.1", 5001), ("127.0.0.1", 5002)
+
+
+def serve(respond, *feed, **options):
+    """Feed datagrams to a server with a scripted socket; return the stopped server and its socket."""
+    sock = ScriptedSocket(*feed, **options)
+    with Server(respond, make_socket=sock) as server:
+        assert sock.idle.wait(10)
+    assert sock.closed
+    return server, sock
+
+
+def adds_up(counts):
+    return counts["received"] == counts["answered"] + counts["dropped"] + counts["bad"] + counts["errors"]
+
+
+def test_answers_each_sender_and_notes_it():
+    server, sock = serve(bytes.upper, (b"hello", ALICE), (b"", BOB))
+    assert sock.sent == [(b"HELLO", ALICE), (b"", BOB)]
+    assert server.counts == {"received": 2, "answered": 2, "dropped": 0, "bad": 0, "errors": 0}
+    first, second = server.log
+    assert (first.number, first.peer, first.data, first.size, first.done) == (1, ALICE, b"hello", 5, "answered")
+    assert (first.answer, second.answer, first.why) == (b"HELLO", b"", "")
+    assert first.time <= first.sent <= second.time
+
+
+def test_no_answer_bad_request_and_error_are_told_apart_and_survived():
+    def respond(data):
+        if data == b"quiet":
+            return None
+        return data.decode("ascii").encode() if data != b"broken" else data / 2
+
+    server, sock = serve(respond, (b"quiet", ALICE), (b"\xff", ALICE), (b"broken", ALICE), (b"fine", ALICE))
+    assert sock.sent == [(b"fine", ALICE)]
+    assert server.counts == {"received": 4, "answered": 1, "dropped": 1, "bad": 1, "errors": 1}
+    assert [record.done for record in server.log] == ["dropped", "bad", "errors", "answered"]
+    assert "UnicodeDecodeError" in server.log[1].why
+    assert "Traceback" in server.log[2].why and "data / 2" in server.log[2].why
+
+
+@pytest.mark.parametrize("wrong", ["text", 5, ["list"]])
+def test_an_answer_that_is_not_bytes_is_our_error(wrong):
+    server, sock = serve(lambda data: wrong, (b"x", ALICE), (b"y", BOB))
+    assert sock.sent == []
+    assert server.counts["errors"] == 2
+    assert "TypeError" in server.log[0].why and server.log[0].answer is None
+
+
+def test_a_peer_that_cannot_be_answered_is_counted():
+    refuse = {ALICE: OSError(errno.ENETUNREACH, "Network is unreachable"), BOB: PermissionError(errno.EACCES, "no")}
+    server, _ = serve(bytes.upper, (b"a", ALICE), (b"b", BOB), (b"c", ("127.0.0.1", 5003)), refuse=refuse)
+    assert server.counts == {"received": 3, "answered": 1, "dropped": 0, "bad": 0, "errors": 2}
+    assert "unreachable" in server.log[0].why
+
+
+def test_port_0_and_itself_get_no_answer():
+    server, sock = serve(bytes.upper, (b"a", ("127.0.0.1", 0)), (b"b", ("127.0.0.1", 1060)), (b"c", ("10.0.0.1", 1060)))
+    assert sock.sent == [(b"C", ("10.0.0.1", 1060))]
+    assert [record.why for record in server.log] == ["source port 0", "from this server itself", ""]
+    assert server.counts["dropped"] == 2
+
+
+def test_goes_on_when_windows_reports_an_answer_that_met_a_closed_port():
+    server, _ = serve(bytes.upper, ConnectionResetError(), (b"a", ALICE))
+    assert server.counts == {"received": 1, "answered": 1, "dropped": 0, "bad": 0, "errors": 0}
+
+
+def test_log_keeps_the_last_1000_and_little_of_each():
+    server, _ = serve(lambda data: data, *[(bytes(60_000), ALICE)] * 1200)
+    log = server.log
+    assert (len(log), log[0].number, log[-1].number) == (1000, 201, 1200)
+    assert log[-1].size == 60_000 and len(log[-1].data) == len(log[-1].answer) == 200
+    assert server.counts["received"] == 1200
+
+
+def test_whoever_holds_an_answer_finds_it_in_log_and_counts():
+    with Server(loopback.respond) as server, loopback.udp_socket() as sock:
+        for number in range(1, 301):
+            loopback.ask(sock, server.address, b"x")
+            assert server.log[-1].number == server.counts["answered"] == number
+
+
+def test_counts_add_up_at_every_moment():
+    with Server(bytes.upper) as server, loopback.udp_socket() as sock:
+        for _ in range(2000):
+            sock.sendto(b"x", server.address)
+            assert adds_up(server.counts)
+
+
+def test_follow_tells_all_and_what_was_missed():
+    sock = ScriptedSocket(*[(b"x", ALICE)] * 1500)
+    server = Server(bytes.upper, make_socket=sock).start()
+    assert sock.idle.wait(10)
+    news = server.follow()
+    missed, records = next(news)
+    assert (missed, len(records), records[0].number) == (500, 1000, 501)
+    sock.feed.put((b"y", BOB))
+    missed, records = next(news)
+    assert (missed, [record.data for record in records]) == (0, [b"y"])
+    server.stop()
+    assert list(news) == []
+
+
+def test_a_busy_port_is_an_error_and_nothing_stays_open():
+    with Server(bytes.upper) as server:
+        before = descriptors()
+        with pytest.raises(OSError) as caught:
+            Server(bytes.upper, port=server.address[1]).start()
+        assert caught.value.errno == errno.EADDRINUSE
+        assert descriptors() == before
+        assert server._sock.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR) == 0
+
+
+def test_start_and_stop_a_thousand_times_on_one_port():
+    with Server(bytes.upper) as first:
+        port = first.address[1]
+    server = Server(loopback.respond, port=port)
+    before = descriptors(), threading.active_count()
+    with loopback.udp_socket() as sock:
+        for _ in range(1000):
+            with server:
+                loopback.ask(sock, server.address, b"x")
+    assert (descriptors(), threading.active_count()) == before
+    assert server.counts["answered"] == 1000
+
+
+def test_start_twice_is_an_error_and_stop_twice_is_not():
+    server = Server(bytes.upper).start()
+    with pytest.raises(RuntimeError, match="already running"):
+        server.start()
+    server.stop()
+    server.stop()
+    assert not server.running
+
+
+def test_stops_quickly_under_a_flood():
+    stopping, over = [], threading.Event()
+    for _ in range(5):
+        server = Server(loopback.respond).start()
+
+        def flood(address=server.address):
+            with loopback.udp_socket() as sock:
+                while not over.is_set():
+                    sock.sendto(b"flood", address)
+
+        over.clear()
+        flooder = threading.Thread(target=flood)
+        flooder.start()
+        while server.counts["received"] < 1000:
+            time.sleep(0)
+        begin = time.perf_counter()
+        server.stop()
+        stopping.append(time.perf_counter() - begin)
+        over.set()
+        flooder.join()
+    assert sorted(stopping)[2] < 0.25
+
+
+def test_stop_says_when_respond_does_not_return():
+    entered, leave = threading.Event(), threading.Event()
+
+    def respond(data):
+        entered.set()
+        leave.wait(10)
+
+    server = Server(respond).start()
+    with loopback.udp_socket() as sock:
+        sock.sendto(b"x", server.address)
+    assert entered.wait(10)
+    with pytest.raises(TimeoutError, match="busy"):
+        server.stop(patience=0.05)
+    leave.set()
+    server.stop()
+
+
+@pytest.mark.parametrize("host", ["", "127.255.255.255"])
+def test_stops_where_it_listens_on_every_or_a_broadcast_address(host):
+    try:
+        server = Server(bytes.upper, host).start()
+    except OSError as error:
+        pytest.skip(f"cannot listen on {host}: {error}")
+    server.stop()
+    assert not server.running
+
+
+def test_hold_stops_the_old_server_of_that_name():
+    first = hold("test", Server(bytes.upper))
+    second = hold("test", Server(bytes.upper))
+    assert (first.running, second.running) == (False, True)
+    assert stop_all() == ["test"]
+    assert not second.running and stop_all() == []
+
+
+def test_shown_is_one_short_printable_line():
+    assert shown(b'it\'s "x"\n\x1b[31m') == "b'it\\'s \"x\"\\n\\x1b[31m'"
+    assert len(shown(bytes(1000))) == 200 and shown(bytes(1000)).endswith("...")
+    assert shown(b"x" * 300).isprintable()
+
+
+def descriptors():
+    """Return how many files this process has open, where the system tells."""
+    return len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else None
+
+
+def test_the_rules_of_who_gets_no_answer():
+    own = ("127.0.0.1", 1060)
+    assert serving.unanswerable(own, own) and serving.unanswerable(("10.0.0.1", 0), own)
+    assert serving.unanswerable(("10.0.0.1", 1060), own) == ""
