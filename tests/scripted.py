@@ -1,6 +1,8 @@
 """Sockets and clocks that follow a script, so that a test needs no network and waits for nothing."""
 
+import asyncio
 import collections
+import concurrent.futures
 import queue
 import threading
 
@@ -91,3 +93,9 @@ class ScriptedClient:
         delay, data, peer = self.arrivals.popleft()
         self.now += delay
         return data, peer
+
+
+def run_async(function):
+    """Run an async function to its end in a thread of its own: the browser tests keep a loop in the main thread."""
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, function()).result(60)

@@ -1,6 +1,5 @@
 """Listing 2-1, its experiments, plots, exercises and playground."""
 
-import asyncio
 import math
 import os
 import signal
@@ -12,7 +11,7 @@ import time
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from scripted import ScriptedClient
+from scripted import ScriptedClient, run_async
 
 from udplab import loopback, plots
 from udplab.exercises import loopback as exercise
@@ -423,7 +422,7 @@ def test_the_playground_measures_draws_and_stops():
         return playground
 
     before = threading.active_count()
-    asyncio.run(play())
+    run_async(play)
     assert threading.active_count() == before
 
 
@@ -435,7 +434,7 @@ def test_the_playground_says_what_did_not_work(monkeypatch):
         await playground.task
         return playground.status.value
 
-    assert asyncio.run(play()) == "That did not work: no sockets left"
+    assert run_async(play) == "That did not work: no sockets left"
 
 
 def test_no_batch_holds_the_stop_button_up():
