@@ -12,7 +12,6 @@ import socket
 import struct
 import sys
 import time
-from datetime import datetime
 
 from udplab import terminal
 from udplab.serving import MAX_BYTES, Server, shown
@@ -43,7 +42,7 @@ def server(port):
 def client(port):
     """Send the time to the server and print its answer."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        text = f"The time is {datetime.now()}"
+        text = f"The time is {time.ctime()}"
         sock.sendto(text.encode("ascii"), (HOST, port))
         print(f"The OS assigned me the address {sock.getsockname()}")
         answer = answer_from(sock, (HOST, port), timeout=1.0)
