@@ -30,6 +30,17 @@ def test_respond_counts_bytes():
     assert loopback.respond("Grüße".encode()) == b"Your data was 7 bytes long"
 
 
+def test_every_record_can_be_told_in_a_line():
+    with Server(loopback.respond) as server, loopback.udp_socket() as sock:
+        sock.sendto(b"Your data was 5 bytes long", server.address)
+        loopback.ask(sock, server.address, b"hello")
+    dropped, answered = map(loopback.in_words, server.log)
+    assert dropped.endswith("says b'Your data was 5 bytes long' - dropped: no answer wanted")
+    assert answered.endswith("says b'hello'")
+    broken = server.log[0]._replace(done="errors", why="Traceback ...\n  line 1\nKeyError: 'x'\n")
+    assert loopback.in_words(broken).endswith(" - errors: KeyError: 'x'")
+
+
 def test_two_servers_do_not_answer_each_other_for_ever():
     answer = loopback.respond(b"forged")
     assert loopback.respond(answer) is None
@@ -293,7 +304,8 @@ def test_by_size_draws_medians_and_quartiles():
     results = {1: [1e-6, 2e-6, 3e-6], 1000: [4e-6, 5e-6, 9e-6]}
     ax = draw.by_size(results)
     assert list(ax.lines[0].get_ydata()) == pytest.approx([2, 5])
-    assert "  1000 bytes: median 5.0 µs, middle half 4.5 µs to 7.0 µs" in draw.describe_sizes(results)
+    assert "1000 bytes took 2.5 times as long as 1" in draw.describe_sizes(results)
+    assert "  1000 bytes: median 5.0 µs, quartiles 4.5 µs and 7.0 µs" in draw.describe_sizes(results)
 
 
 def test_kept_draws_what_was_measured():
@@ -301,7 +313,7 @@ def test_kept_draws_what_was_measured():
     ax = draw.kept(bursts)
     assert list(ax.lines[0].get_ydata()) == [256, 92]
     twin = draw.describe_bursts(bursts).splitlines()
-    assert "kept 256 + dropped 1744 = 2000" in twin[0] and "1908 are missing" in twin[1]
+    assert "kept 256 + dropped by the kernel 1744 = 2000" in twin[0] and "1908 are missing" in twin[1]
 
 
 def test_a_ladder_has_an_arrow_for_each_datagram_and_keeps_its_labels_apart():
@@ -326,21 +338,47 @@ def test_a_lost_datagram_ends_half_way():
 # --- The exercises: not tried, wrong, right ---
 
 
-def fragile_client(sock, address, question):
+def trusting(sock, address, question):
     sock.sendto(question, address)
     return sock.recvfrom(65535)[0]
 
 
-def impatient_client(sock, address, question):
+def silent(sock, address, question):
     sock.sendto(question, address)
 
 
-def trusting_deadline(sock, address, question):
+def reads_the_text(sock, address, question):
+    sock.settimeout(0.5)
+    sock.sendto(question, address)
+    while not (data := sock.recvfrom(65535)[0]).startswith(b"Your"):
+        pass
+    return data
+
+
+def without_deadline(sock, address, question):
     sock.sendto(question, address)
     while True:
         data, peer = sock.recvfrom(65535)
         if peer == address:
             return data
+
+
+def new_deadline_each_time(sock, address, question):
+    sock.settimeout(0.5)
+    sock.sendto(question, address)
+    try:
+        while True:
+            data, peer = sock.recvfrom(65535)
+            if peer == address:
+                return data
+    except TimeoutError:
+        return None
+
+
+def refuses_empty(data):
+    if not data:
+        raise ValueError("empty")
+    return data.upper()
 
 
 def untried(*_): ...
@@ -350,26 +388,33 @@ def solved(solution):
     """Return the function that a solution's text defines."""
     names = {}
     exec(solution, names)
-    return next(value for name, value in names.items() if not name.startswith("__"))
+    return list(names.values())[-1]
 
 
 @pytest.mark.parametrize(
     ("task", "answer", "words"),
     [
-        (exercise.count, 7, "Expected 11, but got 7"),
-        (exercise.count, 11.0, "Expected 11, but got 11.0"),
-        (exercise.largest, 65507, "Expected 65527, but got 65507"),
-        (exercise.shout, lambda data: data, "Expected the answer b'HELLO'"),
+        (exercise.count, 7, "Expected the number of bytes that the server counts. 7 is too small"),
+        (exercise.count, "11", "a whole number, without a comma or quotes. You gave '11'"),
+        (exercise.largest, (65, 527), "You gave (65, 527)"),
+        (exercise.largest, 65535, "65535 is too large"),
+        (exercise.shout, lambda data: data or None, "Expected the answer b'HELLO'"),
         (exercise.shout, lambda data: data.decode().upper(), "TypeError: a bytes-like object is required"),
-        (exercise.shout, lambda data: data.upper(), "got b''"),
-        (exercise.shout, 5, "TypeError"),
-        (exercise.log_line, lambda peer, data: f"{peer} {data.decode()}", "one printable line"),
-        (exercise.log_line, lambda peer, data: "safe", "port 1060"),
+        (exercise.shout, lambda data: data.upper(), "expected None (silence) of your function, but it answered"),
+        (exercise.shout, refuses_empty, "it stopped with an error. The server's log says: ValueError: empty"),
+        (exercise.shout, b"HELLO", "Give check the function itself"),
+        (exercise.log_line, lambda peer, data: f"{peer} {data.decode('latin-1')}", "one printable line"),
+        (exercise.log_line, lambda peer, data: f"{peer} {data.decode()!r}", "UnicodeDecodeError"),
+        (exercise.log_line, lambda peer, data: f"{peer[1]} {data!r}", "'127.0.0.1' in it"),
+        (exercise.log_line, lambda peer, data: f"{peer} hello", "'good night' in it"),
+        (exercise.log_line, lambda peer, data: f"{peer} hello good night", "two of them look the same"),
         (exercise.log_line, lambda peer, data: data, "Expected a str"),
         (exercise.log_line, lambda peer, data: peer / 2, "Your code stopped with TypeError"),
-        (exercise.client, impatient_client, "got None"),
-        (exercise.client, fragile_client, "A stranger's datagram came first"),
-        (exercise.client, trusting_deadline, "still waiting"),
+        (exercise.client, silent, "Expected the server's answer b'Your data was 5 bytes long', but got None"),
+        (exercise.client, trusting, "1 datagrams of a stranger came first"),
+        (exercise.client, reads_the_text, "1 datagrams of a stranger came first"),
+        (exercise.client, without_deadline, "nobody sent anything. Expected None after 0.5 s, but your client waited"),
+        (exercise.client, new_deadline_each_time, "a stranger sent datagrams all the time. Expected None after 0.5 s"),
     ],
 )
 def test_a_wrong_answer_is_told_what_was_expected_and_what_came(task, answer, words):
@@ -389,7 +434,7 @@ def test_a_wrong_answer_is_told_what_was_expected_and_what_came(task, answer, wo
 )
 def test_right_and_untried_answers(task, answer, capsys):
     assert task.verdict(answer).startswith("Right.")
-    assert task.verdict(...).startswith("Not tried yet.") and task.verdict(untried).startswith("Not tried yet.")
+    assert task.verdict(...).startswith("Not tried yet.") and task.verdict(untried).startswith("Not tried yet, or")
     before = threading.active_count()
     task.check(answer)
     task.hint()

@@ -1,4 +1,4 @@
-"""Listing 2-1: a UDP server and a client on the loopback interface, and the experiments of lesson 2-1.
+"""Listing 2-1: a UDP server and a client on one machine.
 
     python -m udplab.loopback server [-p PORT]
     python -m udplab.loopback client [-p PORT]
@@ -24,10 +24,9 @@ LARGEST = 65507  # bytes of payload: 65535 less 20 for the IPv4 header (RFC 791)
 
 
 def respond(data):
-    """Return the answer to one datagram: how many bytes it had.
+    """Return the answer to one datagram: how many bytes it had. To what looks like an answer, stay silent (None).
 
-    What looks like an answer gets none: two servers that answer answers, started by one forged datagram, would
-    never stop (CVE-2024-2169).
+    Otherwise two such servers could answer each other for ever (CVE-2024-2169).
     """
     if data.startswith(b"Your data was "):
         return None
@@ -56,7 +55,10 @@ def answer_from(sock, address, timeout, clock=time.perf_counter):
     Raises TimeoutError when they are over.
     """
     deadline = clock() + timeout
-    while (left := deadline - clock()) > 0:
+    while True:
+        left = deadline - clock()
+        if left <= 0:
+            break
         sock.settimeout(left)
         try:
             data, peer = sock.recvfrom(MAX_BYTES)
@@ -66,9 +68,8 @@ def answer_from(sock, address, timeout, clock=time.perf_counter):
             continue
         if peer == address:
             return data
-    raise TimeoutError(
-        f"No answer from {address[0]}, port {address[1]}, within {timeout:g} s. Is a server running there?"
-    )
+    host, port = address
+    raise TimeoutError(f"No answer from {host}, port {port}, within {timeout:g} s. Is a server running there?")
 
 
 def in_words(record):
@@ -77,7 +78,8 @@ def in_words(record):
     if record.size > len(record.data):
         line += f" (the first {len(record.data)} of {record.size} bytes)"
     if record.done != "answered":
-        line += f" - {record.done}: {record.why.strip().splitlines()[-1]}"
+        reason = record.why.strip().splitlines() or ["no answer wanted"]
+        line += f" - {record.done}: {reason[-1]}"
     return line
 
 
@@ -233,7 +235,7 @@ def receive_cut(sock, size):
 
 def main(argv=None):
     """Run the listing from the command line."""
-    parser = terminal.parser("Send and receive UDP on this machine.")
+    parser = terminal.parser(__doc__)
     roles = {"server": server, "client": client}
     parser.add_argument("role", choices=roles, help="which role to play")
     arguments = parser.parse_args(argv)

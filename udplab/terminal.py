@@ -9,8 +9,12 @@ DEFAULT_PORT = 1060
 
 
 def parser(description):
-    """Return an argparse parser that knows -p PORT; the listing adds its own arguments."""
-    result = argparse.ArgumentParser(description=description)
+    """Return an argparse parser that knows -p PORT; the listing adds its own arguments.
+
+    description: several lines, which are kept as they are
+    """
+    raw = argparse.RawDescriptionHelpFormatter
+    result = argparse.ArgumentParser(description=description, formatter_class=raw)
     result.add_argument(
         "-p", metavar="PORT", dest="port", type=port, default=DEFAULT_PORT, help="UDP port (default 1060)"
     )

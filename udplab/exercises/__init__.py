@@ -15,15 +15,19 @@ class Exercise:
         says what was expected and what came.
     praise: what a right answer has shown
     hint, solution: texts
+    function: whether the answer is a function
     """
 
-    def __init__(self, test, praise, hint, solution):
-        self.test, self.praise, self.clue, self.answer = test, praise, hint, solution
+    def __init__(self, test, praise, hint, solution, function=False):
+        self.test, self.praise, self.clue, self.answer, self.function = test, praise, hint, solution, function
 
     def verdict(self, answer):
         """Return the sentence that check() prints."""
         if unattempted(answer):
-            return "Not tried yet. Put your answer where the three dots are, then run the cell again."
+            what = ", or your function does nothing" if callable(answer) else ""
+            return f"Not tried yet{what}. Put your answer where the three dots are, then run the cell again."
+        if self.function and not callable(answer):
+            return f"Not yet. Give check the function itself: its name, without brackets. It got {answer!r}."
         try:
             problem = self.test(answer)
         except Exception as error:
@@ -66,6 +70,15 @@ def expect(expected, got):
     if type(got) is type(expected) and got == expected:
         return None
     return f"Expected {expected!r}, but got {got!r}."
+
+
+def number(expected, got, what):
+    """Return None if `got` is the whole number `expected`, or a sentence that says in which direction it is off."""
+    if not isinstance(got, int) or isinstance(got, bool):
+        return f"Expected {what}: a whole number, without a comma or quotes. You gave {got!r}."
+    if got == expected:
+        return None
+    return f"Expected {what}. {got} is too {'small' if got < expected else 'large'}."
 
 
 def outcome(function, *arguments, within, rescue):

@@ -1,9 +1,9 @@
 """The exercises of lesson 2-1."""
 
-import socket
+import threading
 
 from udplab import loopback
-from udplab.exercises import Exercise, expect, outcome
+from udplab.exercises import Exercise, number, outcome
 from udplab.serving import Server
 
 DRINK = "Grüße ☕"
@@ -12,7 +12,7 @@ DRINK = "Grüße ☕"
 def _count(answer):
     with Server(loopback.respond) as server, loopback.udp_socket() as sock:
         reply = loopback.ask(sock, server.address, DRINK.encode("utf-8")).answer
-    return expect(int(reply.split()[3]), answer)
+    return number(int(reply.split()[3]), answer, "the number of bytes that the server counts")
 
 
 count = Exercise(
@@ -24,7 +24,7 @@ count = Exercise(
 
 
 def _largest(answer):
-    return expect(65535 - 8, answer)
+    return number(65535 - 8, answer, "the largest payload in bytes")
 
 
 largest = Exercise(
@@ -37,26 +37,25 @@ largest = Exercise(
 
 def _shout(respond):
     with Server(respond) as server, loopback.udp_socket() as sock:
+        sock.sendto(b"", server.address)
         for question in (b"hello", b"Is anybody there?", b"\xff\xfe"):
-            sock.sendto(question, server.address)
-            sock.sendto(b"", server.address)
             expected = question.upper()
             try:
-                got = loopback.answer_from(sock, server.address, 0.5)
+                got = loopback.ask(sock, server.address, question, timeout=0.5).answer
             except TimeoutError:
-                why = [record.why for record in server.log if record.why]
-                reason = f" The server's log says: {why[-1].strip().splitlines()[-1]}" if why else ""
-                return f"Expected the answer {expected!r} to {question!r}, but no answer came.{reason}"
+                return f"Expected the answer {expected!r} to {question!r}, but no answer came.{_trouble(server)}"
+            if got == b"" or server.counts["bad"] + server.counts["errors"]:
+                what = "it answered" if got == b"" else "it stopped with an error"
+                return f"To an empty datagram, expected None (silence) of your function, but {what}.{_trouble(server)}"
             if got != expected:
                 return f"Expected the answer {expected!r} to {question!r}, but got {got!r}."
-        # The answer to one more question shows that the server is done with the empty ones.
-        try:
-            got = loopback.ask(sock, server.address, b"end").answer
-        except TimeoutError:
-            got = None
-    if got != b"END":
-        return f"Expected silence for an empty datagram, but the next answer that came was {got!r}."
     return None
+
+
+def _trouble(server):
+    """Return what went wrong in the function, as the server's log has it."""
+    reasons = [record.why.strip().splitlines()[-1] for record in server.log if record.why]
+    return f" The server's log says: {reasons[-1]}" if reasons else ""
 
 
 shout = Exercise(
@@ -67,77 +66,113 @@ shout = Exercise(
     if not data:
         return None
     return data.upper()""",
+    function=True,
 )
 
 
+HOSTILE = (b'it\'s "quoted"', b"bye\n('10.0.0.1', 53) says b'all is well'", b"\x1b[31mred", b"caf\xc3\xa9", b"\xff")
+
+
 def _log_line(line):
-    for data in (
-        b"hello",
-        b'it\'s "quoted"',
-        b"bye\n('10.0.0.1', 53) says b'all is well'",
-        b"\x1b[31mred",
-        b"caf\xc3\xa9",
-    ):
+    lines = set()
+    for data in (b"hello", b"good night", *HOSTILE):
         got = line(("127.0.0.1", 1060), data)
         if not isinstance(got, str):
             return f"Expected a str for the datagram {data!r}, but got {got!r}."
         if not got.isprintable():
             return f"Expected one printable line for the datagram {data!r}, but got {got!r}."
-        if data == b"hello" and not ("hello" in got and "1060" in got):
-            return f"Expected a line with the sender's port 1060 and the text hello, but got {got!r}."
+        for part in ("127.0.0.1", "1060", *([data.decode()] if data.replace(b" ", b"").isalpha() else [])):
+            if part not in got:
+                return f"Expected a line with {part!r} in it for the datagram {data!r}, but got {got!r}."
+        lines.add(got)
+    if len(lines) < 2 + len(HOSTILE):
+        return "Expected a different line for each datagram, but two of them look the same: some text was left out."
     return None
 
 
 log_line = Exercise(
     _log_line,
     "No datagram can forge a second line in your log or change the colour of your terminal.",
-    "The format {data!r} writes a newline as the two characters \\\\ and n, and an escape code as \\\\x1b.",
+    r"The format {data!r} writes a newline as the two characters \ and n, and an escape code as \x1b.",
     """def log_line(peer, data):
     return f"{peer} says {data!r}\"""",
+    function=True,
 )
 
 
+GOOD, LIE = b"Your data was 5 bytes long", b"Your data was 1,000,000 bytes long"
+
+
 def _client(ask):
-    def run(address, junk=()):
-        with loopback.udp_socket() as client, loopback.udp_socket() as stranger:
-            client.bind((loopback.HOST, 0))
-            for data in junk:
-                stranger.sendto(data, client.getsockname())
-
-            def rescue():  # what the learner's client waits for, or at least something to wake it
-                for sock in (silent, stranger):
-                    sock.sendto(b"rescue", client.getsockname())
-
-            return outcome(ask, client, address, b"hello", within=1.0, rescue=rescue)
-
-    good = b"Your data was 5 bytes long"
-    with Server(loopback.respond) as server, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+    with Server(loopback.respond) as server, loopback.udp_socket() as silent:
         silent.bind((loopback.HOST, 0))
-        if (got := run(server.address)) != good:
-            return f"Expected the server's answer {good!r}, but got {got!r}."
-        if (got := run(server.address, junk=[b"forged answer"])) != good:
-            return f"A stranger's datagram came first. Expected the server's answer {good!r}, but got {got!r}."
-        try:
-            got = run(silent.getsockname())
-        except TimeoutError:
-            return "The server stayed silent. Expected None within 1 s, but your client was still waiting."
-        if got is not None:
-            return f"The server stayed silent. Expected None, but got {got!r}."
+        for lies in (0, 1, 5):
+            if (got := _ask(ask, server.address, silent, lies)) != GOOD:
+                first = f"{lies} datagrams of a stranger came first. " if lies else ""
+                return f"{first}Expected the server's answer {GOOD!r}, but got {got!r}."
+        for nagging in (False, True):
+            stranger = "a stranger sent datagrams all the time" if nagging else "nobody sent anything"
+            try:
+                got = _ask(ask, silent.getsockname(), silent, nagging=nagging)
+            except TimeoutError:
+                return (
+                    f"The server stayed silent, and {stranger}. Expected None after 0.5 s, but your client waited on."
+                )
+            if got is not None:
+                return f"The server stayed silent, and {stranger}. Expected None, but got {got!r}."
     return None
+
+
+def _ask(ask, address, silent, lies=0, nagging=False):
+    """Run a learner's client; return its answer.
+
+    lies: how many datagrams a stranger sends before; nagging: whether it sends more, until the client is done
+    """
+    done = threading.Event()
+    with loopback.udp_socket() as client, loopback.udp_socket() as stranger:
+        client.bind((loopback.HOST, 0))
+        target = client.getsockname()
+        for _ in range(lies):
+            stranger.sendto(LIE, target)
+
+        def nag():
+            while not done.wait(0.1):
+                stranger.sendto(LIE, target)
+
+        def rescue():  # end the waiting: silence for a client with a timeout, an answer for one without
+            done.set()
+            silent.sendto(GOOD, target)
+
+        thread = threading.Thread(target=nag, name="udplab stranger", daemon=True)
+        if nagging:
+            thread.start()
+        try:
+            return outcome(ask, client, address, b"hello", within=1.2, rescue=rescue)
+        finally:
+            done.set()
+            if nagging:
+                thread.join()
 
 
 client = Exercise(
     _client,
     "Your client survives a silent server and a stranger.",
-    "sock.settimeout(0.5) makes recvfrom raise TimeoutError. recvfrom also says who sent the datagram: compare.",
-    """def ask(sock, address, question):
-    sock.settimeout(0.5)
+    "recvfrom also says who sent the datagram: compare. Work out when to give up before the loop, and in each round "
+    "set the timeout to the time that is left. Section 9 shows such a loop.",
+    """import time
+
+
+def ask(sock, address, question):
     sock.sendto(question, address)
-    try:
-        while True:
+    deadline = time.monotonic() + 0.5
+    while (left := deadline - time.monotonic()) > 0:
+        sock.settimeout(left)
+        try:
             data, peer = sock.recvfrom(65535)
-            if peer == address:
-                return data
-    except TimeoutError:
-        return None""",
+        except TimeoutError:
+            break
+        if peer == address:
+            return data
+    return None""",
+    function=True,
 )

@@ -66,7 +66,6 @@ class Playground:
         self.status.value = "Running."
         with plots.style():
             canvas = FigureCanvasAgg(Figure(figsize=(8, 3.6)))
-            axes = canvas.figure.subplots()
         try:
             self.progress.max, batches = self.prepare(**values)
             self.progress.value = 0
@@ -75,13 +74,12 @@ class Playground:
                 measured.extend(batch)
                 self.progress.value = len(measured)
                 if (now := time.monotonic()) >= due:
-                    self._show(canvas, axes, measured, values)
+                    self._show(canvas, measured, values)
                     due = now + FRAME
                 await asyncio.sleep(0.001)  # lets the kernel read the messages of the Stop button
                 if self._stopping:
                     break
-            canvas.figure.set_layout_engine("constrained")
-            self._show(canvas, axes, measured, values)
+            self._show(canvas, measured, values, arrange=True)
             self.status.value = f"{'Stopped' if self._stopping else 'Done'}: {len(measured)} of {self.progress.max}."
         except (OSError, ValueError) as error:
             self.status.value = f"That did not work: {error}"
@@ -90,13 +88,17 @@ class Playground:
                 batches.close()
             self.run_button.disabled, self.stop_button.disabled = False, True
 
-    def _show(self, canvas, axes, measured, values):
-        axes.clear()
-        png = io.BytesIO()
+    def _show(self, canvas, measured, values, arrange=False):
+        """Draw one frame. To work out the margins takes as long as to draw: only the first and the last do it."""
+        figure, png = canvas.figure, io.BytesIO()
+        places = [] if arrange else [axes.get_position() for axes in figure.axes]
+        figure.clear()
         with plots.style():
-            twin = self.draw(axes, measured, values)
+            twin = self.draw(figure.subplots(), measured, values)
+            figure.set_layout_engine("none" if places else "constrained")
+            for axes, place in zip(figure.axes, places, strict=False):
+                axes.set_position(place)
             canvas.print_png(png, pil_kwargs={"compress_level": 1})
-        canvas.figure.set_layout_engine("none")  # the margins stay: working them out takes as long as drawing
         self.picture.value = png.getvalue()
         self.picture.layout.display = ""
         self.text.value = f"<pre>{html.escape(twin)}</pre>"

@@ -66,44 +66,36 @@ text: what to write along the arrow
 
 def ladder(arrows, left="client", right="server", ax=None):
     """Draw datagrams between two hosts; time runs downwards and starts at the first arrow. Returns the Axes."""
-    times = [time for arrow in arrows for time in (arrow.start, arrow.end) if time is not None]
-    zero, span = min(times), max(times) - min(times)
+    zero, span = extent(arrows)
     name, factor = unit(span)
-    rows = max(4, len(arrows) + 2)
-    ax = axes(ax, figsize=(8, min(0.9 * rows, 9)))
-    labels = {0: [], 1: []}
+    height = span * factor
+    ax = axes(ax, figsize=(8, min(1 + 1.3 * len(arrows), 9)))
+    moments = ([], [])  # for each lifeline, when something left or arrived there
     for arrow in arrows:
-        start, end, side = arrow.start - zero, arrow.end, 0 if arrow.rightward else 1
-        labels[side].append(start)
-        if end is not None:
-            end -= zero
-            labels[1 - side].append(end)
-            colour, tip, drop = (BLUE if arrow.rightward else GREEN), 1 - side, end
+        side = 0 if arrow.rightward else 1
+        start = (arrow.start - zero) * factor
+        end = start if arrow.end is None else (arrow.end - zero) * factor
+        tip = 0.5 if arrow.end is None else 1 - side
+        colour = RED if arrow.end is None else (BLUE if arrow.rightward else GREEN)
+        moments[side].append(start)
+        if arrow.end is None:
+            ax.plot([tip], [end], "X", color=colour, markersize=12)
         else:
-            colour, tip, drop = RED, 0.5, start
-            ax.plot([tip], [start * factor], marker="X", color=RED, markersize=12, zorder=3)
-        ax.annotate(
-            "",
-            (tip, drop * factor),
-            (side, start * factor),
-            arrowprops={"arrowstyle": "-|>", "color": colour, "linewidth": 2, "shrinkA": 0, "shrinkB": 0,
-                        "linestyle": "-" if end is not None else "--"},
-        )  # fmt: skip
-        ax.annotate(
-            arrow.text, (0.5 if end is not None else 0.25 + 0.5 * side, (start + drop) / 2 * factor), (0, 0),
-            textcoords="offset points", ha="center", va="center", fontsize=11, color=colour,
-            bbox={"facecolor": "white", "edgecolor": "none", "pad": 2},
-        )  # fmt: skip
-    margin = 0.12 * span
-    for side, ends in labels.items():
-        ax.plot([side, side], [-margin * factor, (span + margin) * factor], color=GREY, linewidth=3, zorder=0)
-        for time, place in zip(sorted(ends), spread(sorted(ends), 0.7 * (span + 2 * margin) / rows / 1.5), strict=True):
-            ax.text(
-                side + (0.03 if side else -0.03), place * factor, f"{time * factor:.3g} {name}",
-                ha="left" if side else "right", va="center",
-            )  # fmt: skip
-    ax.set(xlim=(-0.25, 1.25), ylim=((span + margin) * factor, -margin * factor), xticks=[0, 1], yticks=[])
-    ax.set_xticklabels([left, right], fontsize=13, fontweight="bold")
+            moments[tip].append(end)
+        line = {"arrowstyle": "-|>", "color": colour, "linewidth": 2, "shrinkA": 0, "shrinkB": 0}
+        ax.annotate("", (tip, end), (side, start), arrowprops=line | {"linestyle": "--" if arrow.end is None else "-"})
+        box = {"facecolor": "white", "edgecolor": "none", "pad": 2}
+        middle = ((side + tip) / 2, (start + end) / 2)
+        ax.text(*middle, arrow.text, ha="center", va="center", fontsize=11, color=colour, bbox=box)
+    for side, times in enumerate(moments):
+        ax.plot([side, side], [-0.12 * height, 1.12 * height], color=GREY, linewidth=3, zorder=0)
+        beside, align = (side + 0.06, "left") if side else (side - 0.06, "right")
+        for time, place in zip(sorted(times), spread(sorted(times), 0.3 * height / len(arrows)), strict=True):
+            label = f"{time:.0f} {name}" if height >= 10 else f"{time:.3g} {name}"
+            pointer = {"arrowstyle": "-", "color": GREY, "shrinkA": 0, "shrinkB": 0}
+            ax.annotate(label, (side, time), (beside, place), ha=align, va="center", arrowprops=pointer)
+    ax.set(xlim=(-0.3, 1.3), ylim=(1.15 * height, -0.15 * height), yticks=[])
+    ax.set_xticks([0, 1], [left, right], fontsize=13, fontweight="bold")
     ax.xaxis.tick_top()
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
@@ -111,18 +103,33 @@ def ladder(arrows, left="client", right="server", ax=None):
     return ax
 
 
+def extent(arrows):
+    """Return (when the first datagram was sent, how long it all took), in seconds."""
+    times = [time for arrow in arrows for time in (arrow.start, arrow.end) if time is not None]
+    return min(times), max(times) - min(times)
+
+
 def spread(places, gap):
-    """Return sorted `places` moved down as little as it takes to keep them `gap` apart."""
-    result = []
+    """Return sorted `places` moved as little as it takes to keep them `gap` apart."""
+    groups = []  # of places that must share their room: [sum, number]
     for place in places:
-        result.append(place if not result else max(place, result[-1] + gap))
-    return result
+        groups.append([place, 1])
+        while len(groups) > 1 and top(groups[-1], gap) < top(groups[-2], gap) + groups[-2][1] * gap:
+            total, number = groups.pop()
+            groups[-1][0] += total
+            groups[-1][1] += number
+    return [top(group, gap) + index * gap for group in groups for index in range(group[1])]
+
+
+def top(group, gap):
+    """Return the first place of a group (sum, number) that is laid out around its mean."""
+    total, number = group
+    return total / number - (number - 1) * gap / 2
 
 
 def describe_ladder(arrows, left="client", right="server"):
     """Return the text twin of `ladder`: a line for each datagram."""
-    zero = min(arrow.start for arrow in arrows)
-    span = max(arrow.end or arrow.start for arrow in arrows) - zero
+    zero, span = extent(arrows)
     name, factor = unit(span)
     lines = []
     for arrow in arrows:

@@ -32,7 +32,7 @@ def over_time(times, ax=None):
     if len(lost):
         ax.plot(lost, np.full(len(lost), 0.04), "x", color=RED, transform=ax.get_xaxis_transform(), label="no answer")
         ax.legend(loc="upper right")
-    ax.set(xlabel="datagram number", ylabel="round trip in µs", title="Round-trip times, one after another")
+    ax.set(xlabel="datagram number", ylabel="round trip in µs", title="Round-trip times, one after another (log scale)")
     if np.isfinite(times).any():
         ax.set_yscale("log")
         micros(ax.yaxis, times)
@@ -48,7 +48,12 @@ def cumulative(times, ax=None):
         value = np.percentile(times, share)
         label = "median" if share == 50 else "99th percentile"
         ax.axvline(value, linestyle=style, color=colour, label=f"{label}: {value:.1f} µs")
-    ax.set(xlabel="round trip in µs", ylabel="share in %", title="How many took at most so long?", xscale="log")
+    ax.set(
+        xlabel="time in µs (log scale)",
+        ylabel="share in %",
+        title="Share of answers that came within a time",
+        xscale="log",
+    )
     micros(ax.xaxis, times)
     ax.legend(loc="lower right")
     return ax
@@ -75,9 +80,14 @@ def by_size(results, ax=None):
     ax = axes(ax)
     sizes = list(results)
     low, median, high = np.transpose([np.percentile(answered(times), [25, 50, 75]) for times in results.values()]) * 1e6
-    ax.fill_between(sizes, low, high, color=ORANGE, alpha=0.4, label="middle half of the measurements")
+    ax.fill_between(sizes, low, high, color=ORANGE, alpha=0.4, label="from the first to the third quartile")
     ax.plot(sizes, median, "o-", color=BLUE, label="median")
-    ax.set(xlabel="payload in bytes", ylabel="round trip in µs", title="Does size matter?", xscale="log")
+    ax.set(
+        xlabel="payload in bytes (log scale)",
+        ylabel="round trip in µs",
+        title="Round trip and payload size",
+        xscale="log",
+    )
     ax.set_ylim(0, 1.5 * high.max())
     plain(ax.xaxis, [1, 10, 100, 1000, 10_000, 65_507])
     ax.legend(loc="upper left")
@@ -85,11 +95,14 @@ def by_size(results, ax=None):
 
 
 def describe_sizes(results):
-    """Return the text twin of `by_size`: a line for each size."""
-    lines = []
+    """Return the text twin of `by_size`: a line for each size, and how the last compares with the first."""
+    lines, medians = [], []
     for size, times in results.items():
         low, median, high = np.percentile(answered(times), [25, 50, 75]) * 1e6
-        lines.append(f"{size:6} bytes: median {median:.1f} µs, middle half {low:.1f} µs to {high:.1f} µs")
+        lines.append(f"{size:6} bytes: median {median:.1f} µs, quartiles {low:.1f} µs and {high:.1f} µs")
+        medians.append(median)
+    first, *_, last = results
+    lines.append(f"{last} bytes took {medians[-1] / medians[0]:.1f} times as long as {first}")
     return "\n".join(lines)
 
 
@@ -98,12 +111,12 @@ def kept(bursts, ax=None):
     ax = axes(ax)
     sizes, numbers = [burst.size for burst in bursts], [burst.kept for burst in bursts]
     ax.plot(sizes, numbers, "s-", color=BLUE, label="kept (measured)")
-    ax.axhline(bursts[0].sent, linestyle="--", color=ORANGE, label=f"sent: {bursts[0].sent}")
-    ax.set(xlabel="payload in bytes", ylabel="datagrams", title="What a full receive queue keeps")
+    ax.axhline(bursts[0].sent, linestyle="--", color=ORANGE, label=f"sent: {bursts[0].sent:,}")
+    ax.set(xlabel="payload in bytes", ylabel="datagrams", title="What a full receive queue keeps (log scales)")
     ax.set(xscale="log", yscale="log", ylim=(1, bursts[0].sent * 2))
     plain(ax.xaxis, [1, 10, 100, 1000, 10_000, 65_507])
     plain(ax.yaxis, [1, 10, 100, 1000])
-    ax.legend(loc="center left")
+    ax.legend(loc="lower left")
     return ax
 
 
@@ -114,7 +127,7 @@ def describe_bursts(bursts):
         if burst.dropped is None:
             fate = f"kept {burst.kept}, so {burst.sent - burst.kept} are missing (this system does not count them)"
         else:
-            fate = f"kept {burst.kept} + dropped {burst.dropped} = {burst.kept + burst.dropped}"
+            fate = f"kept {burst.kept} + dropped by the kernel {burst.dropped} = {burst.kept + burst.dropped}"
         lines.append(f"{burst.size:6} bytes: sent {burst.sent}, {fate}")
     return "\n".join(lines)
 
