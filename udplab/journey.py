@@ -1,0 +1,305 @@
+"""What becomes of datagrams on a path of several links: predicted by pure functions, measured on `udplab.lan`.
+
+A path is a list of MTUs in bytes, one for each link, from the client to the server. Functions named `predict_...`
+open no socket. The others take `net`, a `lan.path(*mtus)`, and return a record of the same shape, so that the two
+can be compared. `on_lan` builds the path for them.
+"""
+
+import collections
+import contextlib
+import errno
+import socket
+import struct
+
+from udplab import mtu, probing
+from udplab.loopback import respond
+from udplab.serving import MAX_BYTES, Server
+
+PORT = 1060
+
+
+def on_lan(mtus, experiment, *arguments):
+    """Build a path, run `experiment(net, *arguments)` on it and return (its result, "").
+
+    Where this machine has no LAN, or one that cannot do this, return (None, the reason in words).
+    """
+    from udplab import lan  # here, since the listing starts faster without it
+
+    try:
+        with lan.path(*mtus) as net:
+            return experiment(net, *arguments), ""
+    except lan.LanError as reason:
+        return None, str(reason)
+
+
+def sender(net, choice):
+    """Return a socket on the client, connected to the server; choice: see `mtu.set_fragmentation`."""
+    sock = net["client"].socket()
+    mtu.set_fragmentation(sock, choice)
+    sock.connect((net["server"].address, PORT))
+    return sock
+
+
+def receiver(net):
+    """Return a socket on the server that does not wait."""
+    sock = net["server"].socket()
+    sock.bind(("", PORT))
+    sock.setblocking(False)
+    return sock
+
+
+def received(sock):
+    """Return whether a datagram has arrived at `sock`, and take it out of the queue."""
+    try:
+        sock.recv(MAX_BYTES)
+    except BlockingIOError:
+        return False
+    return True
+
+
+# --- Sending what must not be cut up ---
+
+SENT, TOO_BIG, OLD_NEWS = "sent", "error: over the belief", "error: old news"
+
+Send = collections.namedtuple("Send", "size outcome arrived believed")
+Send.__doc__ = """A datagram that must not be cut up.
+
+size: bytes of payload
+outcome: SENT, TOO_BIG (the kernel refuses what is over its belief), or OLD_NEWS (the socket reports what became
+    of an earlier datagram, and this one is not sent)
+arrived: whether the server got it
+believed: the MTU in bytes in which the kernel believes when all is over
+"""
+
+
+def sends(net, sizes, black_hole=False):
+    """Send a datagram of each size, one after another, with don't-fragment; return a list of `Send`.
+
+    Each one has arrived or been lost, and the ICMP message about it has come back, before the next is sent.
+    """
+    results = []
+    silence(net, black_hole)
+    with receiver(net) as server, sender(net, "forbid") as sock, net["server"].capture() as seen:
+        for size in sizes:
+            believed = mtu.belief(sock)
+            refused = TOO_BIG if size + mtu.HEADERS > believed else OLD_NEWS
+            outcome = SENT if mtu.attempt(sock, size) else refused
+            seen.settle()
+            results.append(Send(size, outcome, received(server), mtu.belief(sock)))
+    return results
+
+
+def predict_sends(mtus, sizes, black_hole=False):
+    """Return the list that `sends` returns on Linux."""
+    believed, news, results = mtus[0], False, []
+    for size in sizes:
+        packet = size + mtu.HEADERS
+        arrived = False
+        if packet > believed:
+            outcome = TOO_BIG
+        elif news:
+            outcome, news = OLD_NEWS, False
+        else:
+            outcome = SENT
+            limit = next((limit for limit in mtus if packet > limit), None)
+            arrived = limit is None
+            if limit is not None and not black_hole:
+                believed, news = mtu.after_icmp(believed, limit), True
+        results.append(Send(size, outcome, arrived, believed))
+    return results
+
+
+def silence(net, black_hole):
+    """Let no router send ICMP messages, if it shall be a black hole."""
+    if black_hole:
+        for router in list(net)[1:-1]:
+            router.send_icmp(False)
+
+
+Message = collections.namedtuple("Message", "type code mtu router")
+Message.__doc__ = """An ICMP message "fragmentation needed": type 3, code 4 (RFC 792), the MTU that it names
+(RFC 1191), and the address of the router that sent it."""
+
+
+def icmp_message(net, size):
+    """Send `size` bytes with don't-fragment; return the `Message` twice: from the error queue, and as captured.
+
+    The error queue is Linux's (ip(7), IP_RECVERR). An entry is a struct sock_extended_err (linux/errqueue.h), and
+    after it the address of the router.
+    """
+    ip_recverr, msg_errqueue = 11, 0x2000
+    with sender(net, "forbid") as sock, net["client"].capture() as seen:
+        sock.setsockopt(socket.IPPROTO_IP, ip_recverr, 1)
+        sock.send(bytes(size))
+        seen.settle()
+        [(_, _, entry)] = sock.recvmsg(2000, 500, msg_errqueue)[1]
+        captured = icmp_in(seen)
+    _, _, kind, code, _, named, _, router = struct.unpack_from("IBBBBII4x4s", entry)
+    return Message(kind, code, named, socket.inet_ntoa(router)), captured
+
+
+def icmp_in(seen):
+    """Return the first "fragmentation needed" among the captured frames as a `Message`, or None."""
+    for packet in seen.packets():
+        if "ICMP" in packet and (packet["ICMP"].type, packet["ICMP"].code) == (3, 4):
+            return Message(3, 4, packet["ICMP"].nexthopmtu, packet["IP"].src)
+    return None
+
+
+# --- Fragments ---
+
+Fragment = collections.namedtuple("Fragment", "offset size")
+Fragment.__doc__ = "A piece of a datagram: where it starts and how long it is, in bytes, UDP header included."
+
+
+def cut(whole, limit):
+    """Return the fragments that a link with an MTU of `limit` bytes makes of a fragment (RFC 791, section 3.2).
+
+    An offset is counted in units of 8 bytes, so every piece but the last has a multiple of 8.
+    """
+    if whole.size + mtu.IP_HEADER <= limit:
+        return [whole]
+    room = (limit - mtu.IP_HEADER) // 8 * 8
+    return [Fragment(whole.offset + at, min(room, whole.size - at)) for at in range(0, whole.size, room)]
+
+
+def fragments(size, mtus):
+    """Return the fragments that arrive from a datagram of `size` bytes of payload, after the links `mtus`.
+
+    Each router cuts again what is too big for its next link. Only the receiver puts pieces together.
+    """
+    pieces = [Fragment(0, size + mtu.UDP_HEADER)]
+    for limit in mtus:
+        pieces = [piece for whole in pieces for piece in cut(whole, limit)]
+    return pieces
+
+
+def arriving(net, sizes):
+    """Send a datagram of each size, which may be cut up; return a list of the server's fragments for each."""
+    with receiver(net) as server, sender(net, "allow") as sock, net["server"].capture(room=64 << 20) as seen:
+        for size in sizes:
+            sock.send(bytes(size))
+            seen.settle()
+            received(server)
+    found = {}  # all fragments of a datagram have one identification
+    for packet in udp_in(seen):
+        found.setdefault(packet.id, []).append(as_fragment(packet))
+    return list(found.values())
+
+
+def udp_in(seen):
+    """Return the captured IP packets that carry UDP or a piece of it (scapy's view)."""
+    return [packet["IP"] for packet in seen.packets() if "IP" in packet and packet["IP"].proto == socket.IPPROTO_UDP]
+
+
+def as_fragment(packet):
+    """Return the `Fragment` in an IP packet (scapy's view)."""
+    return Fragment(packet.frag * 8, packet.len - packet.ihl * 4)
+
+
+def survivors(net, sizes, count, every):
+    """Send `count` datagrams of each size through a router that loses every n-th fragment; return how many arrive.
+
+    Raises lan.LanError where the kernel cannot lose packets on purpose.
+    """
+    results = []
+    with receiver(net) as server, sender(net, "allow") as sock, net["client"].capture() as seen:
+        for size in sizes:
+            net["router1"].lose(every, "eth1")  # it counts from 1 again
+            results.append(0)
+            for _ in range(count):
+                sock.send(bytes(size))
+                seen.settle()
+                results[-1] += received(server)
+    return results
+
+
+def predict_survivors(mtus, sizes, count, every):
+    """Return the list that `survivors` returns: a datagram arrives if none of its fragments is lost."""
+    results = []
+    for size in sizes:
+        pieces = len(fragments(size, mtus[:2]))
+        results.append(sum((number + 1) * pieces // every == number * pieces // every for number in range(count)))
+    return results
+
+
+# --- Hop by hop ---
+
+Journey = collections.namedtuple("Journey", "mtus size dont_fragment black_hole links told arrived")
+Journey.__doc__ = """One datagram on its way.
+
+mtus: the path, bytes for each link; size: bytes of payload
+dont_fragment: whether it must stay whole; black_hole: whether the routers send no ICMP messages
+links: for each link a tuple of the fragments that were on it, () where nothing came
+told: the MTU in bytes that an ICMP message named to the client, or None
+arrived: whether the server's program got it
+"""
+
+
+def travel(net, mtus, size, dont_fragment, black_hole=False):
+    """Send one datagram over `net`, a path with these MTUs, watch every link, and return the `Journey`."""
+    silence(net, black_hole)
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(receiver(net))
+        sock = stack.enter_context(sender(net, "forbid" if dont_fragment else "allow"))
+        watched = [stack.enter_context(host.capture()) for host in list(net)[1:]]
+        mtu.attempt(sock, size)
+        links = tuple(tuple(map(as_fragment, udp_in(seen))) for seen in watched)
+        message = icmp_in(watched[0])
+        return Journey(tuple(mtus), size, dont_fragment, black_hole, links, message and message.mtu, received(server))
+
+
+def predict_journey(mtus, size, dont_fragment, black_hole=False):
+    """Return the `Journey` that `travel` should return."""
+    links, pieces, told = [], [Fragment(0, size + mtu.UDP_HEADER)], None
+    for number, limit in enumerate(mtus):
+        if dont_fragment and size + mtu.HEADERS > limit:
+            if pieces and number and not black_hole:  # the first router that cannot pass it on says so
+                told = limit
+            pieces = []
+        pieces = [piece for whole in pieces for piece in cut(whole, limit)]
+        links.append(tuple(pieces))
+    return Journey(tuple(mtus), size, dont_fragment, black_hole, tuple(links), told, bool(pieces))
+
+
+# --- Whom to believe? ---
+
+Answers = collections.namedtuple("Answers", "mtus black_hole listing told probed")
+Answers.__doc__ = """What each way to ask says about a path, an MTU in bytes each; the truth is min(mtus).
+
+listing: what listing 2-3 prints; told: the kernel's belief after its ICMP messages; probed: found by size
+"""
+
+
+def ask(net, mtus, black_hole=False, timeout=0.1):
+    """Ask in all three ways for the MTU of `net`, a path with these MTUs; return the `Answers`."""
+    silence(net, black_hole)
+    with sender(net, "forbid") as sock, net["server"].capture() as seen, receiver(net):
+        mtu.attempt(sock, 65000)
+        listing = told = mtu.belief(sock)
+        while True:  # each round learns of one router (RFC 1191)
+            mtu.attempt(sock, told - mtu.HEADERS)
+            seen.settle()
+            news = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)  # reading it clears it
+            if news != errno.EMSGSIZE or mtu.belief(sock) == told:
+                break
+            told = mtu.belief(sock)
+    steps = probe(net, black_hole, timeout)
+    return Answers(tuple(mtus), black_hole, listing, told, steps[-1].low + mtu.HEADERS)
+
+
+def predict_answers(mtus, black_hole=False):
+    """Return the `Answers` that `ask` returns on Linux."""
+    told = mtus[0]
+    if not black_hole:
+        for limit in mtus:
+            told = mtu.after_icmp(told, limit)
+    return Answers(tuple(mtus), black_hole, mtus[0], told, min(mtus))
+
+
+def probe(net, black_hole=False, timeout=0.1):
+    """Search for the largest datagram that arrives; return the list of `probing.Step`."""
+    silence(net, black_hole)
+    with Server(respond, "", PORT, make_socket=net["server"].socket), net["client"].socket() as sock:
+        sock.connect((net["server"].address, PORT))
+        return list(probing.search(sock, timeout))
