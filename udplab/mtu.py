@@ -14,12 +14,11 @@ import errno
 import socket
 import sys
 
-from udplab import loopback, terminal
-from udplab.serving import Server
+from udplab import terminal
 
 IP_HEADER, UDP_HEADER = 20, 8  # bytes: RFC 791 (without options), RFC 768
 HEADERS = IP_HEADER + UDP_HEADER
-LARGEST = loopback.LARGEST  # bytes of payload: the limit of IPv4's length field, whatever the MTU
+LARGEST = 65535 - HEADERS  # bytes of payload: the limit of IPv4's length field, whatever the MTU
 
 SIZES = (  # that one meets: bytes, what they are, where that is written
     (68, "IPv4 packet that every link carries", "RFC 791, section 3.2"),
@@ -143,9 +142,11 @@ def send_big_datagram(host, port, size=65000):
 
 def connect(host, port):
     """Return a UDP socket connected to a host's port. Raises OSError, in words, where that cannot be."""
+    from udplab.loopback import udp_socket  # here, and below: what only some roles need is not loaded for all
+
     if not host:
         raise OSError("Say which host to send to: an empty name is nobody's.")
-    sock = loopback.udp_socket()
+    sock = udp_socket()
     try:
         sock.connect((host, port))
         if sock.getsockname() == sock.getpeername():
@@ -163,6 +164,9 @@ def connect(host, port):
 
 def answer(host, port):
     """Answer each datagram with its size, until Ctrl-C: the other end of --probe."""
+    from udplab import loopback
+    from udplab.serving import Server
+
     terminal.show(Server(loopback.respond, host, port), loopback.in_words)
 
 
@@ -171,6 +175,10 @@ def probe(host, port):
     from udplab import probing
 
     with connect(host, port) as sock:
+        try:
+            set_fragmentation(sock, "probe")
+        except OSError:
+            print(f"{sys.platform} cannot forbid fragmentation: what arrives may have travelled in pieces.")
         steps = []
         for step in probing.search(sock):
             print(probing.in_words(step), flush=True)

@@ -65,12 +65,10 @@ def search(sock, timeout=0.3, clock=time.monotonic):
     """Search with a connected socket whose other end answers as `loopback.respond` does; yield a `Step` each.
 
     timeout: seconds to wait for an answer, three times for each size.
-    Where the platform can forbid fragmentation it is forbidden; elsewhere the search finds the largest datagram
+    Forbid fragmentation first ("probe" of `mtu.set_fragmentation`). Otherwise the search finds the largest datagram
     that arrives, in one piece or in several.
     Raises OSError, in words, where not even the smallest datagram is answered.
     """
-    if mtu.options() is not None:
-        mtu.set_fragmentation(sock, "probe")
 
     def hint():
         believed = mtu.belief(sock)
@@ -138,14 +136,15 @@ def verdict(steps, believed):
     """
     found = steps[-1].low
     lines = [f"Confirmed as received: up to {found} bytes of payload, that is a packet of {found + mtu.HEADERS} bytes."]
-    if mtu.options() is None:
-        lines.append("Fragmentation cannot be forbidden here, so these may have travelled in pieces.")
     if found == mtu.LARGEST:
         lines.append("No datagram of IPv4 is larger.")
+    elif (found + 1, REFUSED) in [(step.size, step.outcome) for step in steps]:
+        lines.append("One byte more is refused here: no link on the way is narrower than the first.")
     if believed is not None:
         lines.append(f"The kernel believes in an MTU of {believed} bytes.")
     if black_hole(steps):
-        lines.append(f"Black hole: datagrams of {found + 1} bytes are lost, and no router says so.")
+        largest = max(step.size for step in steps if step.outcome == LOST)
+        lines.append(f"Black hole: {found + 1} to {largest} bytes are sent and lost, and no router says so.")
     return "\n".join(lines)
 
 

@@ -1,0 +1,281 @@
+"""The plots of lesson 2-3, each with its text twin.
+
+Where a function takes `measured` and `reason`, they are what `path.on_lan` returned. Without a measurement the
+prediction is drawn alone, and the title says so, with the reason. Predictions are hollow or dashed.
+"""
+
+import textwrap
+
+import numpy as np
+from matplotlib.patches import Rectangle
+
+from udplab import mtu, probing
+from udplab import path as way
+from udplab.plots import BLUE, GREEN, GREY, ORANGE, RED, axes, spread
+from udplab.plots.loopback import plain
+
+# --- The path, and a datagram on it ---
+
+
+def hops(mtus, journey=None, note="", ax=None):
+    """Draw a path, hosts as boxes and links with their MTU; with a `fragments.Journey` also the datagram's fate.
+
+    note: words for the title, such as "predicted"
+    """
+    ax = axes(ax, figsize=(8, 3.6) if journey else (8, 1.7))
+    names = ["client", *(f"router {number}" for number in range(1, len(mtus))), "server"]
+    half = 0.16 + 0.02 * len(mtus)  # of a box's width, in links
+    for place, name in enumerate(names):
+        ends = place in (0, len(mtus))
+        ax.add_patch(Rectangle((place - half, -0.3), 2 * half, 0.6, facecolor="white" if ends else "#EEEEEE",
+                               edgecolor=GREY, linewidth=2, zorder=2))  # fmt: skip
+        ax.text(place, 0, name, ha="center", va="center", zorder=3)
+    for link, limit in enumerate(mtus):
+        ax.plot([link + half, link + 1 - half], [0, 0], color=GREY, linewidth=3, zorder=1)
+        ax.text(link + 0.5, 0.2, f"MTU {limit}", ha="center", va="bottom", fontweight="bold")
+    if journey:
+        _fate(ax, journey, half)
+    ax.set(xlim=(-half - 0.1, len(mtus) + half + 0.1), ylim=(-3.3 if journey else -0.5, 0.7), xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
+    title = (
+        f"{journey.size} bytes of payload, don't fragment {'on' if journey.dont_fragment else 'off'}" if journey else ""
+    )
+    ax.set_title(wrapped(", ".join(filter(None, [title, note]))))
+    return ax
+
+
+def _fate(ax, journey, half):
+    """Draw what each link carried, to scale, where the datagram ended, and what the client was told."""
+    whole = journey.size + mtu.UDP_HEADER
+    room = 0.86
+    for link, pieces in enumerate(journey.links):
+        left = link + (1 - room) / 2
+        edge = 1.5 if len(pieces) < 40 else 0
+        for number, piece in enumerate(pieces):
+            place = left + room * piece.offset / whole, -1.15
+            colour = (BLUE, ORANGE)[number % 2]
+            ax.add_patch(
+                Rectangle(place, room * piece.size / whole, 0.4, facecolor=colour, edgecolor="white", linewidth=edge)
+            )
+        ax.text(link + 0.5, -1.3, count(pieces), ha="center", va="top")
+    place = stopped(journey)
+    y = -2.4
+    if journey.arrived:
+        ax.text(
+            len(journey.mtus) + half, y, "arrived", ha="right", va="center", color=GREEN, fontweight="bold", fontsize=13
+        )
+        ax.plot([len(journey.mtus)], [-0.55], "v", color=GREEN, markersize=11)
+        return
+    ax.plot([place], [-0.6], "X", color=RED, markersize=14, zorder=4)
+    if place == 0:
+        ax.text(-half, y, "refused here: send() raises EMSGSIZE, nothing leaves", va="center", color=RED)
+    elif journey.told is None:
+        ax.text(place + half, y, f"lost at router {place}, and nobody says so", ha="right", va="center", color=RED)
+    else:
+        ax.annotate(
+            "", (0, y), (place, y), arrowprops={"arrowstyle": "-|>", "color": RED, "linewidth": 2, "linestyle": "--"}
+        )
+        ax.text(place / 2, y - 0.12, f"ICMP: too big, the next MTU is {journey.told}", ha="center", va="top", color=RED)
+
+
+def stopped(journey):
+    """Return where a datagram ended: 0 is the client, then come the routers; None if it arrived."""
+    return None if journey.arrived else sum(map(bool, journey.links))
+
+
+def count(pieces):
+    """Return how many pieces there are, in words."""
+    return {0: "nothing", 1: "in one piece"}.get(len(pieces), f"{len(pieces)} fragments")
+
+
+def describe_journey(journey):
+    """Return the text twin of `hops` with a journey: a line for each link, and how it ended."""
+    lines = [f"link {n} (MTU {limit}): {count(pieces)}" for n, (limit, pieces) in
+             enumerate(zip(journey.mtus, journey.links, strict=True), start=1)]  # fmt: skip
+    place = stopped(journey)
+    if journey.arrived:
+        end = "the server got it"
+    elif place == 0:
+        end = "the client's own kernel refused it, nothing was sent"
+    else:
+        told = "nobody says so" if journey.told is None else f"it says so by ICMP: the next MTU is {journey.told}"
+        end = f"router {place} dropped it, and {told}"
+    return "\n".join([*lines, end])
+
+
+# --- Sends with don't-fragment ---
+
+MARKS = {  # (outcome, arrived) -> mark, colour, words
+    (way.SENT, True): ("o", GREEN, "sent, received"),
+    (way.SENT, False): ("X", RED, "sent, lost"),
+    (way.TOO_BIG, False): ("s", ORANGE, "error: over the belief"),
+    (way.OLD_NEWS, False): ("^", BLUE, "error: old news"),
+}
+
+
+def sends(mtus, predicted, measured=None, reason="", ax=None):
+    """Draw what became of each `path.Send`, and what the kernel believed after it."""
+    ax = axes(ax, figsize=(8, 4.6))
+    numbers = np.arange(1, len(predicted) + 1)
+    for number, limit in enumerate(mtus, start=1):
+        ax.axhline(limit, color=GREY, linestyle=":", linewidth=1.5)
+        ax.text(0.55, limit, f"MTU of link {number}: {limit}", va="bottom", fontsize=11, color=GREY)
+    beliefs = [mtus[0], *(send.believed for send in predicted)]
+    ax.step(
+        np.arange(len(beliefs)) + 0.5, beliefs, where="post", color=GREY, linestyle="--", label="belief (predicted)"
+    )
+    if measured:
+        beliefs = [mtus[0], *(send.believed for send in measured)]
+        ax.step(
+            np.arange(len(beliefs)) + 0.5,
+            beliefs,
+            where="post",
+            color="black",
+            linewidth=1.2,
+            label="belief (measured)",
+        )
+    for (outcome, arrived), (mark, colour, words) in MARKS.items():
+        for results, how in ((predicted, "hollow"), (measured or [], "full")):
+            at = [
+                n
+                for n, send in zip(numbers, results, strict=False)
+                if (send.outcome, send.arrived) == (outcome, arrived)
+            ]
+            if at:
+                sizes = [results[n - 1].size + mtu.HEADERS for n in at]
+                look = {"markerfacecolor": "white", "markersize": 17} if how == "hollow" else {"markersize": 9}
+                ax.plot(at, sizes, mark, color=colour, markeredgewidth=2, zorder=3 + (how == "full"),
+                        label=None if how == "hollow" and measured else words, **look)  # fmt: skip
+    ax.set(xlim=(0.5, len(predicted) + 0.5), xticks=numbers, ylabel="packet in bytes (payload + 28)",
+           title=title("Sends with don't-fragment", measured, reason))  # fmt: skip
+    ax.set_xticklabels([f"send {n}\n{send.size} bytes" for n, send in zip(numbers, predicted, strict=True)])
+    low, high = min(send.size for send in predicted) + mtu.HEADERS, max(mtus)
+    ax.set_ylim(low - 0.6 * (high - low) - 30, high + 0.25 * (high - low) + 10)
+    ax.legend(loc="lower center", ncols=3, fontsize=10.5)
+    return ax
+
+
+def describe_sends(predicted, measured=None, reason=""):
+    """Return the text twin of `sends`: a table."""
+    lines = []
+    for name, results in (("predicted", predicted), ("measured", measured)):
+        if results:
+            lines.append(f"{name:10} size  send()                  received  belief after it")
+            for number, send in enumerate(results, start=1):
+                got = "yes" if send.arrived else "no"
+                lines.append(f"{number:9} {send.size:5}  {send.outcome:23} {got:8}  {send.believed}")
+    return "\n".join([*lines, *not_measured(measured, reason)])
+
+
+# --- Probing ---
+
+OUTCOMES = {
+    probing.CONFIRMED: ("o", GREEN),
+    probing.LOST: ("X", RED),
+    probing.REFUSED: ("s", ORANGE),
+}
+
+
+def search(predicted, measured=None, reason="", ax=None):
+    """Draw a search by size (lists of `probing.Step`), step by step; the band is what is still possible."""
+    ax = axes(ax, figsize=(8, 4.4))
+    steps = measured or predicted
+    numbers = np.arange(1, len(steps) + 1)
+    top = max(step.size for step in steps) * 1.08
+    ax.fill_between(numbers, [max(step.low, 0) for step in steps], [min(step.high, top) for step in steps], step="post",
+                    color="#DDDDDD", label="still possible after this step")  # fmt: skip
+    if measured:
+        ax.plot(np.arange(1, len(predicted) + 1), [step.size for step in predicted], "D", color=GREY, markersize=15,
+                markerfacecolor="none", label="predicted")  # fmt: skip
+    for outcome, (mark, colour) in OUTCOMES.items():
+        at = [n for n in numbers if steps[n - 1].outcome == outcome]
+        if at:
+            look = {} if measured else {"markerfacecolor": "white", "markeredgewidth": 2}
+            ax.plot(at, [steps[n - 1].size for n in at], mark, color=colour, markersize=10, label=outcome, **look)
+    for n, step in zip(numbers, steps, strict=True):
+        below = step.outcome == probing.CONFIRMED
+        ax.annotate(str(step.size), (n, step.size), (0, -19 if below else 13), textcoords="offset points", ha="center",
+                    va="center", fontsize=10.5)  # fmt: skip
+    ax.set(xlabel="step", ylabel="payload in bytes", xticks=numbers, ylim=(-0.1 * top, top * 1.06))
+    ax.set_title(title("The search, step by step", measured, reason))
+    ax.legend(loc="lower right", fontsize=11)
+    return ax
+
+
+def describe_search(predicted, measured=None, reason=""):
+    """Return the text twin of `search`: a line for each step."""
+    steps = measured or predicted
+    lines = [f"step {number:2}: {probing.in_words(step)}" for number, step in enumerate(steps, start=1)]
+    if measured:
+        lines.append("as predicted" if measured == predicted else "NOT as predicted")
+    return "\n".join([*lines, *not_measured(measured, reason)])
+
+
+# --- Whom to believe? ---
+
+WAYS = {"listing": ("s", RED, -0.21), "told": ("^", ORANGE, 0), "probed": ("o", GREEN, 0.21)}
+
+
+def answers(predicted, measured=None, reason="", ax=None):
+    """Draw for several paths what each way of asking says (`path.Answers`), beside the truth and known sizes."""
+    ax = axes(ax, figsize=(8, 6))
+    places = np.arange(len(predicted))
+    for size, _, _ in mtu.SIZES:
+        ax.axhline(size, color="#BBBBBB", linestyle="--", linewidth=1)
+    levels = np.log10([size for size, _, _ in mtu.SIZES])
+    for (size, _, _), level in zip(mtu.SIZES, spread(levels, 0.115), strict=True):
+        ax.text(len(predicted) - 0.42, 10**level, f"{size:,}", va="center", fontsize=11, color=GREY, clip_on=False)
+    for place, result in zip(places, predicted, strict=True):
+        label = "true (the smallest link)" if not place else None
+        ax.plot([place - 0.36, place + 0.36], [min(result.mtus)] * 2, color="black", linewidth=2, label=label)
+    for name, (mark, colour, shift) in WAYS.items():
+        ax.plot(places + shift, [getattr(result, name) for result in predicted], mark, color=colour, markersize=14,
+                markerfacecolor="white", label=None if measured else f"{name} (predicted)")  # fmt: skip
+        if measured:
+            ax.plot(
+                places + shift,
+                [getattr(result, name) for result in measured],
+                mark,
+                color=colour,
+                markersize=8,
+                label=way,
+            )
+    ax.set(yscale="log", ylim=(50, 110_000), xlim=(-0.5, len(predicted) - 0.5), xticks=places, ylabel="bytes")
+    ax.set_xticklabels(
+        ["\n".join(map(str, result.mtus)) + ("\nblack hole" if result.black_hole else "") for result in predicted]
+    )
+    plain(ax.yaxis, [100, 1000, 10_000])
+    ax.grid(False)
+    ax.set_xlabel("links of the path, from the client on")
+    ax.set_title(title("Which MTU?", measured, reason))
+    ax.legend(loc="upper left", ncols=2, fontsize=11, bbox_to_anchor=(0, 0.94))
+    return ax
+
+
+def describe_answers(predicted, measured=None, reason=""):
+    """Return the text twin of `answers`: a table."""
+    lines = ["links, black hole?            listing   told  probed   true"]
+    for result in measured or predicted:
+        links = ", ".join(map(str, result.mtus)) + (", black hole" if result.black_hole else "")
+        lines.append(f"{links:28} {result.listing:8} {result.told:6} {result.probed:7} {min(result.mtus):6}")
+    if measured:
+        lines.append("as predicted" if measured == predicted else "NOT as predicted")
+    return "\n".join([*lines, *not_measured(measured, reason)])
+
+
+# --- What they share ---
+
+
+def title(text, measured, reason):
+    """Return a plot's title, which says where a prediction stands alone, and why."""
+    return wrapped(text if measured is not None else f"Predicted: {text}. No measurement: {reason}")
+
+
+def not_measured(measured, reason):
+    """Return the line of a text twin that says so."""
+    return [] if measured is not None or not reason else [f"only predicted: {reason}"]
+
+
+def wrapped(text):
+    """Return text in lines that fit over a plot."""
+    return "\n".join(textwrap.wrap(text, 80))
