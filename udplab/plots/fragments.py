@@ -70,8 +70,11 @@ def cut_up(size, mtus, measured=None, reason="", ax=None):
     ax.add_patch(Rectangle((0, -0.3), mtu.UDP_HEADER, 0.6, facecolor=RED, edgecolor=RED))
     offsets = [piece.offset for piece in rows[-1][1]]
     if len(offsets) <= 8:
-        shown = [at for number, at in enumerate(offsets) if not number or at - offsets[number - 1] > 0.06 * size]
-        ax.set_xticks([*shown, size + mtu.UDP_HEADER])
+        end, shown = size + mtu.UDP_HEADER, []
+        for at in offsets:
+            if end - at > 0.08 * end and (not shown or at - shown[-1] > 0.08 * end):
+                shown.append(at)
+        ax.set_xticks([*shown, end])
     ax.set(xlim=(-0.01 * size, 1.01 * (size + mtu.UDP_HEADER)), ylim=(len(rows) - 0.5, -0.5), yticks=range(len(rows)))
     ax.set_yticklabels([name for name, _ in rows])
     ax.set(xlabel="offset in bytes (the 8 bytes of the UDP header come first)")

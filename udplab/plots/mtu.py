@@ -11,18 +11,19 @@ from matplotlib.patches import Rectangle
 
 from udplab import mtu, probing
 from udplab import path as way
-from udplab.plots import BLUE, GREEN, GREY, ORANGE, RED, axes, spread
+from udplab.plots import BLUE, GREEN, GREY, ORANGE, RED, axes
 from udplab.plots.loopback import plain
 
 # --- The path, and a datagram on it ---
 
 
-def hops(mtus, journey=None, note="", ax=None):
+def hops(mtus, journey=None, note="", ax=None, links=None):
     """Draw a path, hosts as boxes and links with their MTU; with a `fragments.Journey` also the datagram's fate.
 
     note: words for the title, such as "predicted"
+    links: how many links' worth of the fate to draw, by default all
     """
-    ax = axes(ax, figsize=(8, 3.6) if journey else (8, 1.7))
+    ax = axes(ax, figsize=(8, 3) if journey else (8, 1.4))
     names = ["client", *(f"router {number}" for number in range(1, len(mtus))), "server"]
     half = 0.16 + 0.02 * len(mtus)  # of a box's width, in links
     for place, name in enumerate(names):
@@ -34,8 +35,8 @@ def hops(mtus, journey=None, note="", ax=None):
         ax.plot([link + half, link + 1 - half], [0, 0], color=GREY, linewidth=3, zorder=1)
         ax.text(link + 0.5, 0.2, f"MTU {limit}", ha="center", va="bottom", fontweight="bold")
     if journey:
-        _fate(ax, journey, half)
-    ax.set(xlim=(-half - 0.1, len(mtus) + half + 0.1), ylim=(-3.3 if journey else -0.5, 0.7), xticks=[], yticks=[])
+        _fate(ax, journey, half, len(mtus) if links is None else links)
+    ax.set(xlim=(-half - 0.1, len(mtus) + half + 0.1), ylim=(-2.7 if journey else -0.4, 0.7), xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
     title = (
         f"{journey.size} bytes of payload, don't fragment {'on' if journey.dont_fragment else 'off'}" if journey else ""
@@ -44,11 +45,11 @@ def hops(mtus, journey=None, note="", ax=None):
     return ax
 
 
-def _fate(ax, journey, half):
+def _fate(ax, journey, half, links):
     """Draw what each link carried, to scale, where the datagram ended, and what the client was told."""
     whole = journey.size + mtu.UDP_HEADER
     room = 0.86
-    for link, pieces in enumerate(journey.links):
+    for link, pieces in enumerate(journey.links[:links]):
         left = link + (1 - room) / 2
         edge = 1.5 if len(pieces) < 40 else 0
         for number, piece in enumerate(pieces):
@@ -58,8 +59,9 @@ def _fate(ax, journey, half):
                 Rectangle(place, room * piece.size / whole, 0.4, facecolor=colour, edgecolor="white", linewidth=edge)
             )
         ax.text(link + 0.5, -1.3, count(pieces), ha="center", va="top")
-    place = stopped(journey)
-    y = -2.4
+    if links < len(journey.links):
+        return
+    place, y = stopped(journey), -2.1
     if journey.arrived:
         ax.text(
             len(journey.mtus) + half, y, "arrived", ha="right", va="center", color=GREEN, fontweight="bold", fontsize=13
@@ -119,7 +121,8 @@ def sends(mtus, predicted, measured=None, reason="", ax=None):
     numbers = np.arange(1, len(predicted) + 1)
     for number, limit in enumerate(mtus, start=1):
         ax.axhline(limit, color=GREY, linestyle=":", linewidth=1.5)
-        ax.text(0.55, limit, f"MTU of link {number}: {limit}", va="bottom", fontsize=11, color=GREY)
+        ax.text(len(predicted) + 0.5, limit, f"link {number}:\nMTU {limit}", va="center", fontsize=11, color=GREY,
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 2})  # fmt: skip
     beliefs = [mtus[0], *(send.believed for send in predicted)]
     ax.step(
         np.arange(len(beliefs)) + 0.5, beliefs, where="post", color=GREY, linestyle="--", label="belief (predicted)"
@@ -143,10 +146,14 @@ def sends(mtus, predicted, measured=None, reason="", ax=None):
             ]
             if at:
                 sizes = [results[n - 1].size + mtu.HEADERS for n in at]
-                look = {"markerfacecolor": "white", "markersize": 17} if how == "hollow" else {"markersize": 9}
+                look = (
+                    {"markerfacecolor": "white", "markersize": 17 if measured else 11}
+                    if how == "hollow"
+                    else {"markersize": 9}
+                )
                 ax.plot(at, sizes, mark, color=colour, markeredgewidth=2, zorder=3 + (how == "full"),
                         label=None if how == "hollow" and measured else words, **look)  # fmt: skip
-    ax.set(xlim=(0.5, len(predicted) + 0.5), xticks=numbers, ylabel="packet in bytes (payload + 28)",
+    ax.set(xlim=(0.5, len(predicted) + 1.1), xticks=numbers, ylabel="packet in bytes (payload + 28)",
            title=title("Sends with don't-fragment", measured, reason))  # fmt: skip
     ax.set_xticklabels([f"send {n}\n{send.size} bytes" for n, send in zip(numbers, predicted, strict=True)])
     low, high = min(send.size for send in predicted) + mtu.HEADERS, max(mtus)
@@ -181,22 +188,30 @@ def search(predicted, measured=None, reason="", ax=None):
     ax = axes(ax, figsize=(8, 4.4))
     steps = measured or predicted
     numbers = np.arange(1, len(steps) + 1)
-    top = max(step.size for step in steps) * 1.08
-    ax.fill_between(numbers, [max(step.low, 0) for step in steps], [min(step.high, top) for step in steps], step="post",
-                    color="#DDDDDD", label="still possible after this step")  # fmt: skip
+    later = [step.size for step in steps[1:]]
+    span = max(later) - min(later)
+    bottom, top = (
+        min(later) - 0.62 * span,
+        max(later) + 0.3 * span,
+    )  # the first step is far below: it stands at the edge
+    heights = [min(later) - 0.25 * span, *later]
+    ax.fill_between(numbers, [max(step.low, bottom) for step in steps], [min(step.high, top) for step in steps],
+                    step="post", color="#DDDDDD", label="still possible after this step")  # fmt: skip
     if measured:
-        ax.plot(np.arange(1, len(predicted) + 1), [step.size for step in predicted], "D", color=GREY, markersize=15,
-                markerfacecolor="none", label="predicted")  # fmt: skip
+        ahead = [heights[0], *(step.size for step in predicted[1:])]
+        ax.plot(np.arange(1, len(predicted) + 1), ahead, "D", color=GREY, markersize=15, markerfacecolor="none",
+                label="predicted")  # fmt: skip
     for outcome, (mark, colour) in OUTCOMES.items():
         at = [n for n in numbers if steps[n - 1].outcome == outcome]
         if at:
             look = {} if measured else {"markerfacecolor": "white", "markeredgewidth": 2}
-            ax.plot(at, [steps[n - 1].size for n in at], mark, color=colour, markersize=10, label=outcome, **look)
-    for n, step in zip(numbers, steps, strict=True):
+            ax.plot(at, [heights[n - 1] for n in at], mark, color=colour, markersize=10, label=outcome, **look)
+    for n, step, height in zip(numbers, steps, heights, strict=True):
+        text = str(step.size) if n > 1 else f"{step.size}\n(below)"
         below = step.outcome == probing.CONFIRMED
-        ax.annotate(str(step.size), (n, step.size), (0, -19 if below else 13), textcoords="offset points", ha="center",
-                    va="center", fontsize=10.5)  # fmt: skip
-    ax.set(xlabel="step", ylabel="payload in bytes", xticks=numbers, ylim=(-0.1 * top, top * 1.06))
+        ax.annotate(text, (n, height), (0, -13 if below else 11), textcoords="offset points", ha="center",
+                    va="top" if below else "bottom", fontsize=10.5)  # fmt: skip
+    ax.set(xlabel="step", ylabel="payload in bytes", xticks=numbers, ylim=(bottom, top))
     ax.set_title(title("The search, step by step", measured, reason))
     ax.legend(loc="lower right", fontsize=11)
     return ax
@@ -213,43 +228,44 @@ def describe_search(predicted, measured=None, reason=""):
 
 # --- Whom to believe? ---
 
-WAYS = {"listing": ("s", RED, -0.21), "told": ("^", ORANGE, 0), "probed": ("o", GREEN, 0.21)}
+WAYS = {"listing": ("s", RED), "told": ("^", ORANGE), "probed": ("o", GREEN)}
 
 
 def answers(predicted, measured=None, reason="", ax=None):
     """Draw for several paths what each way of asking says (`path.Answers`), beside the truth and known sizes."""
-    ax = axes(ax, figsize=(8, 6))
-    places = np.arange(len(predicted))
-    for size, _, _ in mtu.SIZES:
-        ax.axhline(size, color="#BBBBBB", linestyle="--", linewidth=1)
-    levels = np.log10([size for size, _, _ in mtu.SIZES])
-    for (size, _, _), level in zip(mtu.SIZES, spread(levels, 0.115), strict=True):
-        ax.text(len(predicted) - 0.42, 10**level, f"{size:,}", va="center", fontsize=11, color=GREY, clip_on=False)
-    for place, result in zip(places, predicted, strict=True):
-        label = "true (the smallest link)" if not place else None
-        ax.plot([place - 0.36, place + 0.36], [min(result.mtus)] * 2, color="black", linewidth=2, label=label)
-    for name, (mark, colour, shift) in WAYS.items():
-        ax.plot(places + shift, [getattr(result, name) for result in predicted], mark, color=colour, markersize=14,
-                markerfacecolor="white", label=None if measured else f"{name} (predicted)")  # fmt: skip
-        if measured:
-            ax.plot(
-                places + shift,
-                [getattr(result, name) for result in measured],
-                mark,
-                color=colour,
-                markersize=8,
-                label=way,
-            )
-    ax.set(yscale="log", ylim=(50, 110_000), xlim=(-0.5, len(predicted) - 0.5), xticks=places, ylabel="bytes")
-    ax.set_xticklabels(
-        ["\n".join(map(str, result.mtus)) + ("\nblack hole" if result.black_hole else "") for result in predicted]
-    )
-    plain(ax.yaxis, [100, 1000, 10_000])
+    rows = len(predicted) * 4
+    ax = axes(ax, figsize=(8, 1.6 + 0.23 * rows))
+    for size, side, level in zip([size for size, _, _ in mtu.SIZES], ALIGNMENT, LEVELS, strict=True):
+        ax.axvline(size, color="#BBBBBB", linestyle="--", linewidth=1)
+        ax.text(size, -1.1 - 0.85 * level, f"{size:,}", ha=side, va="center", fontsize=11, color=GREY)
+    for group, result in enumerate(predicted):
+        top = 4 * group
+        label = None if group else "true: the smallest link"
+        ax.plot([min(result.mtus)] * 2, [top - 0.5, top + 2.5], color="black", linewidth=1.5, label=label, zorder=6)
+        for row, (name, (mark, colour)) in enumerate(WAYS.items(), start=top):
+            values = getattr(result, name), getattr(measured[group], name) if measured else None
+            ax.plot(values[0], row, mark, color=colour, markersize=13, markerfacecolor="white", zorder=3,
+                    label=None if group or measured else f"{name} (predicted)")  # fmt: skip
+            if measured:
+                ax.plot(values[1], row, mark, color=colour, markersize=7, zorder=4, label=None if group else name)
+            ax.annotate(f"{values[bool(measured)]:,} {name}", (values[0], row), (13, 0), textcoords="offset points",
+                        va="center", fontsize=10.5, zorder=5,
+                        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})  # fmt: skip
+    names = [", ".join(map(str, result.mtus)) + ("\n(black hole)" if result.black_hole else "") for result in predicted]
+    ax.set(xscale="log", xlim=(50, 110_000), ylim=(rows - 0.8, -3.6), xlabel="bytes", yticks=np.arange(1, rows, 4))
+    ax.set_yticklabels(names)
+    ax.set_ylabel("links of the path")
+    plain(ax.xaxis, [100, 1000, 10_000, 100_000])
     ax.grid(False)
-    ax.set_xlabel("links of the path, from the client on")
+    ax.tick_params(axis="y", length=0)
     ax.set_title(title("Which MTU?", measured, reason))
-    ax.legend(loc="upper left", ncols=2, fontsize=11, bbox_to_anchor=(0, 0.94))
+    ax.legend(loc="upper right", fontsize=11, bbox_to_anchor=(1, 0.84))
     return ax
+
+
+# Where the names of `mtu.SIZES` stand: some are close to each other.
+ALIGNMENT = ("center", "right", "left", "right", "center", "left", "center", "center")
+LEVELS = (0, 0, 0, 1, 2, 0, 0, 0)
 
 
 def describe_answers(predicted, measured=None, reason=""):
@@ -268,7 +284,9 @@ def describe_answers(predicted, measured=None, reason=""):
 
 def title(text, measured, reason):
     """Return a plot's title, which says where a prediction stands alone, and why."""
-    return wrapped(text if measured is not None else f"Predicted: {text}. No measurement: {reason}")
+    if measured is not None:
+        return text
+    return "\n".join([f"Predicted: {text}", *([wrapped(f"No measurement: {reason}")] if reason else [])])
 
 
 def not_measured(measured, reason):
@@ -278,4 +296,4 @@ def not_measured(measured, reason):
 
 def wrapped(text):
     """Return text in lines that fit over a plot."""
-    return "\n".join(textwrap.wrap(text, 80))
+    return "\n".join(textwrap.wrap(text, 66))

@@ -1,0 +1,52 @@
+"""The playground of lesson 2-3: one datagram on a path of three links that the reader sets."""
+
+import ipywidgets as widgets
+
+from udplab import fragments, mtu
+from udplab.panels import Playground
+from udplab.path import on_lan
+from udplab.plots import mtu as plots
+
+
+def journeys():
+    """Return a `Playground` that builds a path of three links for each run and follows one datagram over it."""
+    wide = {"layout": {"width": "100%"}, "style": {"description_width": "11em"}, "continuous_update": False}
+    tick = {"indent": True, "style": {"description_width": "11em"}}
+    controls = {
+        f"link{number}": widgets.IntSlider(
+            usual, 100, 9000, 20, description=f"MTU of link {number} (bytes)", readout_format="d", **wide
+        )
+        for number, usual in enumerate((1500, 1400, 1280), start=1)
+    } | {
+        "size": widgets.IntSlider(3000, 0, mtu.LARGEST, description="payload (bytes)", readout_format="d", **wide),
+        "dont_fragment": widgets.Checkbox(False, description="don't fragment", **tick),
+        "black_hole": widgets.Checkbox(False, description="routers send no ICMP (black hole)", **tick),
+    }
+
+    def prepare(link1, link2, link3, **settings):
+        mtus = (link1, link2, link3)
+        return len(mtus), hop_by_hop(mtus, **settings)
+
+    return Playground(controls, prepare, draw)
+
+
+def hop_by_hop(mtus, size, dont_fragment, black_hole):
+    """Send one datagram over a new path; yield for each link a list with its (`fragments.Journey`, reason).
+
+    Where there is no LAN the journey is the predicted one, and the reason says why.
+    """
+    measured, reason = on_lan(mtus, fragments.travel, mtus, size, dont_fragment, black_hole)
+    journey = measured or fragments.predict_journey(mtus, size, dont_fragment, black_hole)
+    for _ in mtus:
+        yield [(journey, reason)]
+
+
+def draw(ax, hops, _values):
+    """Draw the datagram's fate on as many links as there are `hops`; return the text twin."""
+    journey, reason = hops[0]
+    plots.hops(journey.mtus, journey, f"predicted: {reason}" if reason else "measured", ax, links=len(hops))
+    predicted = fragments.predict_journey(*journey[:4])
+    twin = plots.describe_journey(journey)
+    if reason:
+        return f"{twin}\nonly predicted: {reason}"
+    return f"{twin}\n{'as predicted' if journey == predicted else 'NOT as predicted'}"
