@@ -93,7 +93,7 @@ def _stale(answer):
 stale = Exercise(
     _stale,
     "The second send failed for what the first had done. The last one failed for what it was itself.",
-    "Go through them one by one. What does the kernel believe by then? And does the socket have an old error to report?",
+    "Go through them one by one. What does the kernel believe by then? Does the socket have an old error to report?",
     """["sent", "error", "sent", "error"]
 1472: sent, since the kernel believes 1500. The router drops it and says so; from then on the belief is 1400.
 1372: the socket reports the old error first, and this datagram is not sent.

@@ -240,7 +240,7 @@ def answers(predicted, measured=None, reason="", ax=None):
         ax.text(size, -1.1 - 0.85 * level, f"{size:,}", ha=side, va="center", fontsize=11, color=GREY)
     for group, result in enumerate(predicted):
         top = 4 * group
-        label = None if group else "true: the smallest link"
+        label = None if group else "true"
         ax.plot([min(result.mtus)] * 2, [top - 0.5, top + 2.5], color="black", linewidth=1.5, label=label, zorder=6)
         for row, (name, (mark, colour)) in enumerate(WAYS.items(), start=top):
             values = getattr(result, name), getattr(measured[group], name) if measured else None
@@ -259,7 +259,7 @@ def answers(predicted, measured=None, reason="", ax=None):
     ax.grid(False)
     ax.tick_params(axis="y", length=0)
     ax.set_title(title("Which MTU?", measured, reason))
-    ax.legend(loc="upper right", fontsize=11, bbox_to_anchor=(1, 0.84))
+    ax.legend(loc="upper right", fontsize=11, bbox_to_anchor=(1, 0.84), handlelength=1.2)
     return ax
 
 
