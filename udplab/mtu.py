@@ -24,7 +24,7 @@ SIZES = (  # that one meets: bytes, what they are, where that is written
     (68, "IPv4 packet that every link carries", "RFC 791, section 3.2"),
     (508, "payload that every IPv4 host can take: 576 - 60 (largest IP header) - 8", "RFC 791, section 3.1"),
     (576, "IPv4 packet that every host can put together again", "RFC 791, section 3.1"),
-    (1200, "IP packet from which a search starts; UDP payload that QUIC needs", "RFC 8899, 5.1.2; RFC 9000, 14"),
+    (1200, "where a search by size starts; payload that QUIC needs", "RFC 8899, section 5.1.2; RFC 9000, section 14"),
     (1280, "IPv6 packet that every link carries", "RFC 8200, section 5"),
     (1500, "IP packet on Ethernet, and so on most links", "RFC 894"),
     (9000, '"jumbo" packet inside data centres', "a custom, in no RFC"),
@@ -64,15 +64,16 @@ def options(platform=None):
     return None
 
 
-def set_fragmentation(sock, choice):
+def set_fragmentation(sock, choice, platform=None):
     """Set what may happen to datagrams of `sock` that are too big. choice: "forbid", "probe" or "allow".
 
+    platform: a sys.platform, by default this one's.
     Raises OSError, in words, where the platform has no such option: nothing is guessed.
     """
-    known = options()
+    known = options(platform)
     if known is None:
         raise OSError(
-            f"Cannot forbid fragmentation: no such socket option is known for this platform, {sys.platform!r}. "
+            f"Cannot forbid fragmentation: no socket option for it is known on {platform or sys.platform}. "
             "Probing by size (--probe) works here too."
         )
     try:

@@ -17,7 +17,7 @@ import time
 from udplab import mtu
 
 SMALLEST = 68 - mtu.HEADERS  # bytes of payload: every link of IPv4 carries packets of 68 bytes (RFC 791)
-BASE = 1200 - mtu.HEADERS  # where nearly every path works (RFC 8899 section 5.1.2, BASE_PLPMTU)
+BASE = 1200 - mtu.HEADERS  # nearly every path carries that (RFC 8899, section 5.1.2: BASE_PLPMTU is 1200)
 TRIES = 3  # MAX_PROBES of the same section
 
 CONFIRMED, LOST, REFUSED = "confirmed", "no answer", "refused here"

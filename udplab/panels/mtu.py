@@ -11,7 +11,7 @@ from udplab.plots import mtu as plots
 def journeys():
     """Return a `Playground` that builds a path of three links for each run and follows one datagram over it."""
     wide = {"layout": {"width": "100%"}, "style": {"description_width": "11em"}, "continuous_update": False}
-    tick = {"indent": True, "style": {"description_width": "11em"}}
+    tick = {"layout": {"width": "100%"}, "style": {"description_width": "11em"}}
     controls = {
         f"link{number}": widgets.IntSlider(
             usual, 100, 9000, 20, description=f"MTU of link {number} (bytes)", readout_format="d", **wide
@@ -20,7 +20,7 @@ def journeys():
     } | {
         "size": widgets.IntSlider(3000, 0, mtu.LARGEST, description="payload (bytes)", readout_format="d", **wide),
         "dont_fragment": widgets.Checkbox(False, description="don't fragment", **tick),
-        "black_hole": widgets.Checkbox(False, description="routers send no ICMP (black hole)", **tick),
+        "black_hole": widgets.Checkbox(False, description="black hole: routers send no ICMP", **tick),
     }
 
     def prepare(link1, link2, link3, **settings):
@@ -44,9 +44,5 @@ def hop_by_hop(mtus, size, dont_fragment, black_hole):
 def draw(ax, hops, _values):
     """Draw the datagram's fate on as many links as there are `hops`; return the text twin."""
     journey, reason = hops[0]
-    plots.hops(journey.mtus, journey, f"predicted: {reason}" if reason else "measured", ax, links=len(hops))
-    predicted = fragments.predict_journey(*journey[:4])
-    twin = plots.describe_journey(journey)
-    if reason:
-        return f"{twin}\nonly predicted: {reason}"
-    return f"{twin}\n{'as predicted' if journey == predicted else 'NOT as predicted'}"
+    plots.hops(journey.mtus, journey, reason, ax, links=len(hops))
+    return plots.describe_journey(journey, reason)

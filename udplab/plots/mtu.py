@@ -9,7 +9,7 @@ import textwrap
 import numpy as np
 from matplotlib.patches import Rectangle
 
-from udplab import mtu, probing
+from udplab import fragments, mtu, probing
 from udplab import path as way
 from udplab.plots import BLUE, GREEN, GREY, ORANGE, RED, axes
 from udplab.plots.loopback import plain
@@ -17,10 +17,10 @@ from udplab.plots.loopback import plain
 # --- The path, and a datagram on it ---
 
 
-def hops(mtus, journey=None, note="", ax=None, links=None):
+def hops(mtus, journey=None, reason=None, ax=None, links=None):
     """Draw a path, hosts as boxes and links with their MTU; with a `fragments.Journey` also the datagram's fate.
 
-    note: words for the title, such as "predicted"
+    reason: "" for a measured journey, or why this one is only predicted
     links: how many links' worth of the fate to draw, by default all
     """
     ax = axes(ax, figsize=(8, 3) if journey else (8, 1.4))
@@ -38,10 +38,10 @@ def hops(mtus, journey=None, note="", ax=None, links=None):
         _fate(ax, journey, half, len(mtus) if links is None else links)
     ax.set(xlim=(-half - 0.1, len(mtus) + half + 0.1), ylim=(-2.7 if journey else -0.4, 0.7), xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
-    title = (
-        f"{journey.size} bytes of payload, don't fragment {'on' if journey.dont_fragment else 'off'}" if journey else ""
-    )
-    ax.set_title(wrapped(", ".join(filter(None, [title, note]))))
+    if journey:
+        how = "measured" if reason == "" else "predicted"
+        heading = f"{journey.size} bytes, don't fragment {'on' if journey.dont_fragment else 'off'} ({how})"
+        ax.set_title("\n".join([heading, *([wrapped(f"No measurement: {reason}")] if reason else [])]))
     return ax
 
 
@@ -90,8 +90,8 @@ def count(pieces):
     return {0: "nothing", 1: "in one piece"}.get(len(pieces), f"{len(pieces)} fragments")
 
 
-def describe_journey(journey):
-    """Return the text twin of `hops` with a journey: a line for each link, and how it ended."""
+def describe_journey(journey, reason=None):
+    """Return the text twin of `hops` with a journey: a line for each link, how it ended, and if that was predicted."""
     lines = [f"link {n} (MTU {limit}): {count(pieces)}" for n, (limit, pieces) in
              enumerate(zip(journey.mtus, journey.links, strict=True), start=1)]  # fmt: skip
     place = stopped(journey)
@@ -102,7 +102,11 @@ def describe_journey(journey):
     else:
         told = "nobody says so" if journey.told is None else f"it says so by ICMP: the next MTU is {journey.told}"
         end = f"router {place} dropped it, and {told}"
-    return "\n".join([*lines, end])
+    lines.append(end)
+    if reason == "":
+        predicted = fragments.predict_journey(*journey[:4])
+        lines.append("as predicted" if journey == predicted else "NOT as predicted")
+    return "\n".join([*lines, *not_measured(None, reason)])
 
 
 # --- Sends with don't-fragment ---
