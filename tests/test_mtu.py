@@ -234,6 +234,9 @@ def test_trial_sends_again_what_old_news_has_stopped():
     sock = Scripted(sends=[too_big(), None], receives=[confirms(1200)], clock=clock)
     assert probing.trial(sock, 1200, 0.5, clock) == (probing.CONFIRMED, True)
     assert sock.sent == [1200]
+    late = Scripted(sends=[ConnectionRefusedError(), None], receives=[confirms(1200)], clock=clock)
+    assert probing.trial(late, 1200, 0.5, clock) == (probing.CONFIRMED, False)
+    assert late.sent == [1200]
     refused = Scripted(sends=[too_big()] * 3, clock=clock)
     assert probing.trial(refused, 1200, 0.5, clock) == (probing.REFUSED, False)
     assert refused.sent == [] and clock.now == 0

@@ -15,6 +15,7 @@ import errno
 import time
 
 from udplab import mtu
+from udplab.serving import MAX_BYTES
 
 SMALLEST = 68 - mtu.HEADERS  # bytes of payload: every link of IPv4 carries packets of 68 bytes (RFC 791)
 BASE = 1200 - mtu.HEADERS  # nearly every path carries that (RFC 8899, section 5.1.2: BASE_PLPMTU is 1200)
@@ -88,17 +89,32 @@ def trial(sock, size, timeout, clock=time.monotonic):
     """Send `size` bytes up to three times until they are confirmed; return (outcome, told)."""
     told = False
     for _ in range(TRIES):
-        # An ICMP message about an earlier datagram makes the next send fail, and that is then not sent. So a
-        # refusal counts when it comes again.
-        if not mtu.attempt(sock, size):
-            if not mtu.attempt(sock, size) and not mtu.attempt(sock, size):
-                return REFUSED, told
-            told = True
+        sent, news = send(sock, size)
+        told = told or news
+        if not sent:
+            return REFUSED, told
         answered, news = confirmed(sock, size, timeout, clock)
         told = told or news
         if answered:
             return CONFIRMED, told
     return LOST, told
+
+
+def send(sock, size):
+    """Send `size` bytes; return whether the system took them, and whether an ICMP message "too big" showed up.
+
+    What an ICMP message said about an earlier datagram makes a send fail, and this one is then not sent. So a
+    refusal counts when it comes again and again.
+    """
+    told = False
+    for _ in range(TRIES):
+        try:
+            if mtu.attempt(sock, size):
+                return True, told
+            told = True
+        except (ConnectionRefusedError, ConnectionResetError):  # an earlier one met a closed port
+            continue
+    return False, False
 
 
 def confirmed(sock, size, timeout, clock=time.monotonic):
@@ -111,7 +127,7 @@ def confirmed(sock, size, timeout, clock=time.monotonic):
     while (left := deadline - clock()) > 0:
         sock.settimeout(left)
         try:
-            if sock.recv(100) == wanted:
+            if sock.recv(MAX_BYTES) == wanted:  # room for any, since Windows calls a cut one EMSGSIZE too
                 return True, told
         except TimeoutError:
             break
