@@ -281,18 +281,18 @@ def test_probing_works_on_every_platform(monkeypatch, capsys, platform):
     monkeypatch.setattr(sys, "platform", platform)
     steps = list(probing.search(Path(clock=clock), 0.5, clock))
     assert steps[-1].low == 1372
-    text = probing.verdict(steps, mtu.belief(Scripted()))
+    text = probing.verdict(probing.Search(steps, mtu.belief(Scripted())))
     assert "Confirmed as received: up to 1372 bytes of payload, that is a packet of 1400 bytes." in text
     assert "Black hole" in text
     assert ("believes in an MTU of 1500" in text) is (platform == "linux")
 
 
 def test_verdicts():
-    told = probing.verdict(probing.predict_steps((1500, 1400)), 1400)
+    told = probing.verdict(probing.predict((1500, 1400)))
     assert "1372" in told and "Black hole" not in told
-    assert "1373 to 1472 bytes are sent and lost" in probing.verdict(probing.predict_steps((1500, 1400), True), 1500)
-    assert "no link on the way is narrower" in probing.verdict(probing.predict_steps((1500, 9000)), 1500)
-    assert "No datagram of IPv4 is larger" in probing.verdict(probing.predict_steps((65535,)), None)
+    assert "1373 to 1472 bytes are sent and lost" in probing.verdict(probing.predict((1500, 1400), True))
+    assert "no link on the way is narrower" in probing.verdict(probing.predict((1500, 9000)))
+    assert "No datagram of IPv4 is larger" in probing.verdict(probing.predict((65535,)))
 
 
 def test_probe_without_a_dont_fragment_option_says_so(monkeypatch, capsys, port):
@@ -446,12 +446,13 @@ def test_plot_of_survival():
 
 
 def test_plot_of_a_search():
-    steps = probing.predict_steps(MTUS, True)
+    steps = probing.predict(MTUS, True)
     ax = draw.search(steps, steps)
+    assert steps.believed == 1500
     assert list(lines(ax)["no answer"].get_ydata()) == [1472, 1397, 1378, 1373]
     assert "predicted" in lines(ax) and "predicted" not in lines(draw.search(steps, None, NO_LAN))
     assert draw.describe_search(steps, steps).endswith("as predicted")
-    assert draw.describe_search(steps, steps[:-1]).endswith("NOT as predicted")
+    assert draw.describe_search(steps, steps._replace(steps=steps.steps[:-1])).endswith("NOT as predicted")
 
 
 def test_plot_of_answers():

@@ -83,6 +83,15 @@ def test_black_hole_is_found_and_named(capsys, monkeypatch):
 
 
 @real
+def test_black_hole_behind_a_router_that_speaks():
+    with lan.path(1500, 1400, 1280) as net:
+        net["router2"].send_icmp(False)
+        search = path.probe(net)
+    assert search.steps[-1].low == 1252 and search.believed == 1400 and probing.black_hole(search.steps)
+    assert "Black hole: 1253 to 1372 bytes" in probing.verdict(search)
+
+
+@real
 def test_fragments_are_as_predicted():
     """Random paths and sizes, a capture for ten sends; the edges of a link's room are among them."""
     rng = random.Random(23)
@@ -119,10 +128,10 @@ def test_journeys_are_as_predicted(mtus):
 )
 @pytest.mark.parametrize("black_hole", [False, True])
 def test_probing_is_exact(mtus, black_hole):
-    steps = measured(mtus, path.probe, black_hole)
-    assert steps == probing.predict_steps(mtus, black_hole)
-    assert steps[-1].low + mtu.HEADERS == min(mtus)
-    assert probing.black_hole(steps) is (black_hole and min(mtus) < mtus[0])
+    search = measured(mtus, path.probe, black_hole)
+    assert search == probing.predict(mtus, black_hole)
+    assert search.steps[-1].low + mtu.HEADERS == min(mtus)
+    assert probing.black_hole(search.steps) is (black_hole and min(mtus) < mtus[0])
 
 
 @real
@@ -133,7 +142,7 @@ def test_probing_through_a_link_that_loses():
             net["router1"].lose(3, "eth1")
         except lan.LanError as reason:
             pytest.skip(str(reason))
-        assert path.probe(net)[-1].low == 1372
+        assert path.probe(net).steps[-1].low == 1372
 
 
 @real

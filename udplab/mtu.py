@@ -184,7 +184,7 @@ def probe(host, port):
         for step in probing.search(sock):
             print(probing.in_words(step), flush=True)
             steps.append(step)
-        print(probing.verdict(steps, belief(sock)))
+        print(probing.verdict(probing.Search(steps, belief(sock))))
 
 
 def size(text):

@@ -175,7 +175,7 @@ def ask(net, mtus, black_hole=False, timeout=0.1):
             if news != errno.EMSGSIZE or mtu.belief(sock) == told:
                 break
             told = mtu.belief(sock)
-    steps = probe(net, black_hole, timeout)
+    steps = probe(net, black_hole, timeout).steps
     return Answers(tuple(mtus), black_hole, listing, told, steps[-1].low + mtu.HEADERS)
 
 
@@ -189,7 +189,7 @@ def predict_answers(mtus, black_hole=False):
 
 
 def probe(net, black_hole=False, timeout=0.1):
-    """Search for the largest datagram that arrives; return the list of `probing.Step`."""
+    """Search for the largest datagram that arrives; return the `probing.Search`."""
     silence(net, black_hole)
     with Server(respond, "", PORT, make_socket=net["server"].socket), sender(net, "probe") as sock:
-        return list(probing.search(sock, timeout))
+        return probing.Search(list(probing.search(sock, timeout)), mtu.belief(sock))

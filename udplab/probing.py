@@ -32,6 +32,9 @@ told: whether an ICMP message "too big" came (the system passes it on as EMSGSIZ
 low: the largest payload confirmed so far; high: the smallest that has failed
 """
 
+Search = collections.namedtuple("Search", "steps believed")
+Search.__doc__ = "A whole search: its list of `Step`, and the MTU (bytes) in which the kernel then believes, or None."
+
 
 def narrow(outcome_of, hint=lambda: None, largest=mtu.LARGEST):
     """Search for the largest payload that arrives; yield a `Step` after each trial. No socket is needed.
@@ -145,11 +148,9 @@ def in_words(step):
     return f"{step.size:6} bytes: {step.outcome}"
 
 
-def verdict(steps, believed):
-    """Return what the steps of a search have shown, in a few lines.
-
-    believed: the kernel's belief in bytes, or None where it does not tell.
-    """
+def verdict(search):
+    """Return what a `Search` has shown, in a few lines: what was confirmed, and apart from it what is believed."""
+    steps, believed = search
     found = steps[-1].low
     lines = [f"Confirmed as received: up to {found} bytes of payload, that is a packet of {found + mtu.HEADERS} bytes."]
     if found == mtu.LARGEST:
@@ -159,18 +160,21 @@ def verdict(steps, believed):
     if believed is not None:
         lines.append(f"The kernel believes in an MTU of {believed} bytes.")
     if black_hole(steps):
-        largest = max(step.size for step in steps if step.outcome == LOST)
+        largest = max(step.size for step in steps if step.outcome == LOST and not step.told)
         lines.append(f"Black hole: {found + 1} to {largest} bytes are sent and lost, and no router says so.")
     return "\n".join(lines)
 
 
 def black_hole(steps):
-    """Return whether larger datagrams were sent and lost while no ICMP message came (RFC 2923 section 2.1)."""
-    return any(step.outcome == LOST for step in steps) and not any(step.told for step in steps)
+    """Return whether what sets the limit keeps silent: one byte more was lost, and no ICMP message came for it.
+
+    Such a place is a black hole (RFC 2923, section 2.1). Other routers on the path may well have spoken.
+    """
+    return any(step.size == steps[-1].high and step.outcome == LOST and not step.told for step in steps)
 
 
-def predict_steps(mtus, black_hole=False):
-    """Return the steps that `search` takes on Linux, on a path with these MTUs (bytes) that loses nothing by chance."""
+def predict(mtus, black_hole=False):
+    """Return the `Search` that Linux does on a path with these MTUs (bytes) that loses nothing by chance."""
     believed = mtus[0]
 
     def outcome_of(size):
@@ -185,4 +189,5 @@ def predict_steps(mtus, black_hole=False):
                 return LOST, not black_hole
         return CONFIRMED, False
 
-    return list(narrow(outcome_of, lambda: min(believed - mtu.HEADERS, mtu.LARGEST)))
+    steps = list(narrow(outcome_of, lambda: min(believed - mtu.HEADERS, mtu.LARGEST)))
+    return Search(steps, believed)

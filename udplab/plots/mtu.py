@@ -188,9 +188,9 @@ OUTCOMES = {
 
 
 def search(predicted, measured=None, reason="", ax=None):
-    """Draw a search by size (lists of `probing.Step`), step by step; the band is what is still possible."""
+    """Draw a `probing.Search` step by step; the band is what is still possible."""
     ax = axes(ax, figsize=(8, 4.4))
-    steps = measured or predicted
+    steps = (measured or predicted).steps
     numbers = np.arange(1, len(steps) + 1)
     later = [step.size for step in steps[1:]]
     span = max(later) - min(later)
@@ -202,8 +202,8 @@ def search(predicted, measured=None, reason="", ax=None):
     ax.fill_between(numbers, [max(step.low, bottom) for step in steps], [min(step.high, top) for step in steps],
                     step="post", color="#DDDDDD", label="still possible after this step")  # fmt: skip
     if measured:
-        ahead = [heights[0], *(step.size for step in predicted[1:])]
-        ax.plot(np.arange(1, len(predicted) + 1), ahead, "D", color=GREY, markersize=15, markerfacecolor="none",
+        ahead = [heights[0], *(step.size for step in predicted.steps[1:])]
+        ax.plot(np.arange(1, len(predicted.steps) + 1), ahead, "D", color=GREY, markersize=15, markerfacecolor="none",
                 label="predicted")  # fmt: skip
     for outcome, (mark, colour) in OUTCOMES.items():
         at = [n for n in numbers if steps[n - 1].outcome == outcome]
@@ -223,7 +223,7 @@ def search(predicted, measured=None, reason="", ax=None):
 
 def describe_search(predicted, measured=None, reason=""):
     """Return the text twin of `search`: a line for each step."""
-    steps = measured or predicted
+    steps = (measured or predicted).steps
     lines = [f"step {number:2}: {probing.in_words(step)}" for number, step in enumerate(steps, start=1)]
     if measured:
         lines.append("as predicted" if measured == predicted else "NOT as predicted")
