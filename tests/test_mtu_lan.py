@@ -95,12 +95,25 @@ def test_black_hole_behind_a_router_that_speaks():
 def test_fragments_are_as_predicted():
     """Random paths and sizes, a capture for ten sends; the edges of a link's room are among them."""
     rng = random.Random(23)
-    for _ in range(8):
-        mtus = [rng.choice([1500, rng.randint(68, 2000), rng.randint(68, 9000)]) for _ in range(rng.randint(1, 3))]
+    for smallest in (68, *[200] * 7):
+        # Where links are very narrow, a large datagram makes more fragments than Linux's send buffer holds.
+        largest = mtu.LARGEST if smallest == 200 else 5000
+        mtus = [rng.choice([1500, rng.randint(smallest, 2000), rng.randint(smallest, 9000)]) for _ in range(3)]
+        mtus = mtus[: rng.randint(1, 3)] if smallest == 200 else [*mtus, smallest]
         edge = min(mtus) - mtu.HEADERS
-        sizes = [edge - 1, edge, edge + 1, mtu.LARGEST, *(rng.randint(0, mtu.LARGEST) for _ in range(6))]
+        sizes = [edge - 1, edge, edge + 1, largest, *(rng.randint(0, largest) for _ in range(6))]
         expected = [fragments.fragments(size, mtus) for size in sizes]
         assert measured(mtus, fragments.arriving, sizes) == expected, (mtus, sizes)
+
+
+@real
+@pytest.mark.parametrize("mtus", [(200, 9000, 200), (9000, 9000, 200), (9000, 200, 9000)])
+def test_the_largest_datagram_crosses_the_narrowest_path_of_the_panel(mtus):
+    from udplab.panels import mtu as panels
+
+    assert min(mtus) == panels.SMALLEST
+    journey = measured(mtus, fragments.travel, mtus, mtu.LARGEST, False)
+    assert journey.arrived and journey == fragments.predict_journey(mtus, mtu.LARGEST, False)
 
 
 @real

@@ -100,7 +100,10 @@ arrived: whether the server's program got it
 
 
 def travel(net, mtus, size, dont_fragment, black_hole=False):
-    """Send one datagram over `net`, a path with these MTUs, watch every link, and return the `Journey`."""
+    """Send one datagram over `net`, a path with these MTUs, watch every link, and return the `Journey`.
+
+    Raises OSError (ENOBUFS) where it makes more fragments than the send buffer holds: 65507 bytes need an MTU of 200.
+    """
     silence(net, black_hole)
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(receiver(net))

@@ -7,6 +7,9 @@ from udplab.panels import Playground
 from udplab.path import on_lan
 from udplab.plots import mtu as plots
 
+# Of links narrower than this the largest datagram makes so many fragments that Linux's send buffer overflows.
+SMALLEST = 200
+
 
 def journeys():
     """Return a `Playground` that builds a path of three links for each run and follows one datagram over it."""
@@ -14,7 +17,7 @@ def journeys():
     tick = {"layout": {"width": "100%"}, "style": {"description_width": "11em"}}
     controls = {
         f"link{number}": widgets.IntSlider(
-            usual, 100, 9000, 20, description=f"MTU of link {number} (bytes)", readout_format="d", **wide
+            usual, SMALLEST, 9000, 20, description=f"MTU of link {number} (bytes)", readout_format="d", **wide
         )
         for number, usual in enumerate((1500, 1400, 1280), start=1)
     } | {
