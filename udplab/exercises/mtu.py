@@ -1,0 +1,143 @@
+"""The exercises of lesson 2-3."""
+
+import errno
+
+from udplab import fragments, mtu, path
+from udplab.exercises import Exercise, expect
+
+LINKS = (9000, 1500, 1420, 1500)
+
+
+def _largest(answer):
+    return expect(min(LINKS) - mtu.HEADERS, answer)
+
+
+largest = Exercise(
+    _largest,
+    "The smallest link decides, wherever it is. The order does not matter, nor do the other links.",
+    "The path MTU is the smallest MTU on the path. It counts the whole packet: the IP header, the UDP header, you.",
+    "min(9000, 1500, 1420, 1500) - 20 - 8 = 1392",
+)
+
+
+def _pieces(count):
+    for limit in (1500, 1400, 576, 68):
+        room = (limit - mtu.IP_HEADER) // 8 * 8
+        edges = (0, 100, limit - 28, limit - 27, limit - 20, 2 * room - 8, 2 * room - 7, 3000, mtu.LARGEST)
+        for size in sorted(edges):
+            expected, got = len(fragments.fragments(size, [limit])), count(size, limit)
+            if problem := expect(expected, got):
+                return f"{size} bytes of payload on a link with an MTU of {limit} bytes: {problem}"
+    return None
+
+
+pieces = Exercise(
+    _pieces,
+    "Two traps are behind you: the UDP header is cut up too, and a piece holds a multiple of 8.",
+    "What is cut up is size + 8 bytes. A piece has an IP header of 20 bytes of its own, and the room that is left, "
+    "mtu - 20, is rounded down to a multiple of 8. Only a datagram that fits as a whole needs no rounding.",
+    """def pieces(size, mtu):
+    if size + 28 <= mtu:
+        return 1
+    room = (mtu - 20) // 8 * 8
+    return (size + 8 + room - 1) // room""",
+)
+
+TRIALS = 60  # 17 sizes by halving, three times each, and some to spare
+
+
+class _Path:
+    """A path on paper: it delivers what fits, but loses every fifth datagram, and it counts."""
+
+    def __init__(self, limit):
+        self.limit, self.trials = limit, 0
+
+    def arrives(self, size):
+        self.trials += 1
+        if self.trials > TRIALS:
+            raise RuntimeError(f"more than {TRIALS} datagrams sent: halve the range of sizes at each step")
+        return size <= self.limit - mtu.HEADERS and self.trials % 5 != 0
+
+
+def _find(find):
+    for limit in (1400, 576, 1500, 68, 9000, 1280, 65535, 1499):
+        if problem := expect(limit - mtu.HEADERS, find(_Path(limit).arrives)):
+            return f"On a path with an MTU of {limit} bytes that loses every fifth datagram: {problem}"
+    return None
+
+
+find = Exercise(
+    _find,
+    "You have written the heart of RFC 8899. It needs no ICMP message, and a lost datagram does not fool it.",
+    "Keep two numbers: low, which arrives, and high, which does not. Try the middle, and move one of the two there. "
+    "A datagram may be lost by chance: believe in a failure only after three.",
+    """def find(arrives):
+    low, high = 40, 65508
+    while high - low > 1:
+        middle = (low + high) // 2
+        if arrives(middle) or arrives(middle) or arrives(middle):
+            low = middle
+        else:
+            high = middle
+    return low""",
+)
+
+STALE = (1472, 1372, 1372, 1373)
+
+
+def _stale(answer):
+    expected = ["sent" if send.outcome == path.SENT else "error" for send in path.predict_sends((1500, 1400), STALE)]
+    return expect(expected, answer)
+
+
+stale = Exercise(
+    _stale,
+    "The second send failed for what the first had done. The last one failed for what it was itself.",
+    "Go through them one by one. What does the kernel believe by then? Does the socket have an old error to report?",
+    """["sent", "error", "sent", "error"]
+1472: sent, since the kernel believes 1500. The router drops it and says so; from then on the belief is 1400.
+1372: the socket reports the old error first, and this datagram is not sent.
+1372: sent.
+1373: 1401 bytes with its headers, over the belief of 1400: refused.""",
+)
+
+
+class _Socket:
+    """A socket on paper, on a path with an MTU of 1400 bytes of which the kernel knows; `old` errors are waiting."""
+
+    def __init__(self, old):
+        self.old, self.sent = old, []
+
+    def send(self, data):
+        if len(data) > 1400 - mtu.HEADERS or self.old:
+            self.old = max(0, self.old - (len(data) <= 1400 - mtu.HEADERS))
+            raise OSError(errno.EMSGSIZE, "Message too long")
+        self.sent.append(data)
+        return len(data)
+
+
+def _resend(send):
+    for size, old, works in ((100, 0, True), (1372, 1, True), (1373, 0, False), (1373, 1, False)):
+        sock = _Socket(old)
+        got = send(sock, b"#" * size)
+        waiting = "with an old error waiting" if old else "with no old error"
+        if problem := expect(works, got):
+            return f"{size} bytes, {waiting}: {problem}"
+        if len(sock.sent) != works:
+            return f"{size} bytes, {waiting}: expected it to be sent {int(works)} times, but it was {len(sock.sent)}."
+    return None
+
+
+resend = Exercise(
+    _resend,
+    "An old error is reported once and then gone. An error that comes back is about this datagram.",
+    "Catch OSError and send once more. If that fails too, the datagram is really too big.",
+    """def send(sock, data):
+    for _ in range(2):
+        try:
+            sock.send(data)
+            return True
+        except OSError:
+            pass
+    return False""",
+)

@@ -1,0 +1,51 @@
+"""The playground of lesson 2-3: one datagram on a path of three links that the reader sets."""
+
+import ipywidgets as widgets
+
+from udplab import fragments, mtu
+from udplab.panels import Playground
+from udplab.path import on_lan
+from udplab.plots import mtu as plots
+
+# Of links narrower than this the largest datagram makes so many fragments that Linux's send buffer overflows.
+SMALLEST = 200
+
+
+def journeys():
+    """Return a `Playground` that builds a path of three links for each run and follows one datagram over it."""
+    wide = {"layout": {"width": "100%"}, "style": {"description_width": "11em"}, "continuous_update": False}
+    tick = {"layout": {"width": "100%"}, "style": {"description_width": "11em"}}
+    controls = {
+        f"link{number}": widgets.IntSlider(
+            usual, SMALLEST, 9000, 20, description=f"MTU of link {number} (bytes)", readout_format="d", **wide
+        )
+        for number, usual in enumerate((1500, 1400, 1280), start=1)
+    } | {
+        "size": widgets.IntSlider(3000, 0, mtu.LARGEST, description="payload (bytes)", readout_format="d", **wide),
+        "dont_fragment": widgets.Checkbox(False, description="don't fragment", **tick),
+        "black_hole": widgets.Checkbox(False, description="black hole: routers send no ICMP", **tick),
+    }
+
+    def prepare(link1, link2, link3, **settings):
+        mtus = (link1, link2, link3)
+        return len(mtus), hop_by_hop(mtus, **settings)
+
+    return Playground(controls, prepare, draw)
+
+
+def hop_by_hop(mtus, size, dont_fragment, black_hole):
+    """Send one datagram over a new path; yield for each link a list with its (`fragments.Journey`, reason).
+
+    Where there is no LAN the journey is the predicted one, and the reason says why.
+    """
+    measured, reason = on_lan(mtus, fragments.travel, mtus, size, dont_fragment, black_hole)
+    journey = measured or fragments.predict_journey(mtus, size, dont_fragment, black_hole)
+    for _ in mtus:
+        yield [(journey, reason)]
+
+
+def draw(ax, hops, _values):
+    """Draw the datagram's fate on as many links as there are `hops`; return the text twin."""
+    journey, reason = hops[0]
+    plots.hops(journey.mtus, journey, reason, ax, links=len(hops))
+    return plots.describe_journey(journey, reason)

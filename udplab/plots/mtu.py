@@ -1,0 +1,303 @@
+"""The plots of lesson 2-3, each with its text twin.
+
+Where a function takes `measured` and `reason`, they are what `path.on_lan` returned. Without a measurement the
+prediction is drawn alone, and the title says so, with the reason. Predictions are hollow or dashed.
+"""
+
+import textwrap
+
+import numpy as np
+from matplotlib.patches import Rectangle
+
+from udplab import fragments, mtu, probing
+from udplab import path as way
+from udplab.plots import BLUE, GREEN, GREY, ORANGE, RED, axes
+from udplab.plots.loopback import plain
+
+# --- The path, and a datagram on it ---
+
+
+def hops(mtus, journey=None, reason=None, ax=None, links=None):
+    """Draw a path, hosts as boxes and links with their MTU; with a `fragments.Journey` also the datagram's fate.
+
+    reason: "" for a measured journey, or why this one is only predicted
+    links: how many links' worth of the fate to draw, by default all
+    """
+    ax = axes(ax, figsize=(8, 3) if journey else (8, 1.4))
+    names = ["client", *(f"router {number}" for number in range(1, len(mtus))), "server"]
+    half = 0.16 + 0.02 * len(mtus)  # of a box's width, in links
+    for place, name in enumerate(names):
+        ends = place in (0, len(mtus))
+        ax.add_patch(Rectangle((place - half, -0.3), 2 * half, 0.6, facecolor="white" if ends else "#EEEEEE",
+                               edgecolor=GREY, linewidth=2, zorder=2))  # fmt: skip
+        ax.text(place, 0, name, ha="center", va="center", zorder=3)
+    for link, limit in enumerate(mtus):
+        ax.plot([link + half, link + 1 - half], [0, 0], color=GREY, linewidth=3, zorder=1)
+        ax.text(link + 0.5, 0.2, f"MTU {limit}", ha="center", va="bottom", fontweight="bold")
+    if journey:
+        _fate(ax, journey, half, len(mtus) if links is None else links)
+    ax.set(xlim=(-half - 0.1, len(mtus) + half + 0.1), ylim=(-2.7 if journey else -0.4, 0.7), xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
+    if journey:
+        how = "measured" if reason == "" else "predicted"
+        heading = f"{journey.size} bytes, don't fragment {'on' if journey.dont_fragment else 'off'} ({how})"
+        ax.set_title("\n".join([heading, *([wrapped(f"No measurement: {reason}")] if reason else [])]))
+    return ax
+
+
+def _fate(ax, journey, half, links):
+    """Draw what each link carried, to scale, where the datagram ended, and what the client was told."""
+    whole = journey.size + mtu.UDP_HEADER
+    room = 0.86
+    for link, pieces in enumerate(journey.links[:links]):
+        left = link + (1 - room) / 2
+        edge = 1.5 if len(pieces) < 40 else 0
+        for number, piece in enumerate(pieces):
+            place = left + room * piece.offset / whole, -1.15
+            colour = (BLUE, ORANGE)[number % 2]
+            ax.add_patch(
+                Rectangle(place, room * piece.size / whole, 0.4, facecolor=colour, edgecolor="white", linewidth=edge)
+            )
+        ax.text(link + 0.5, -1.3, count(pieces), ha="center", va="top")
+    if links < len(journey.links):
+        return
+    place, y = stopped(journey), -2.1
+    if journey.arrived:
+        ax.text(
+            len(journey.mtus) + half, y, "arrived", ha="right", va="center", color=GREEN, fontweight="bold", fontsize=13
+        )
+        ax.plot([len(journey.mtus)], [-0.55], "v", color=GREEN, markersize=11)
+        return
+    ax.plot([place], [-0.6], "X", color=RED, markersize=14, zorder=4)
+    if place == 0:
+        ax.text(-half, y, "refused here: send() raises EMSGSIZE, nothing leaves", va="center", color=RED)
+    elif journey.told is None:
+        ax.text(place + half, y, f"lost at router {place}, and nobody says so", ha="right", va="center", color=RED)
+    else:
+        ax.annotate(
+            "", (0, y), (place, y), arrowprops={"arrowstyle": "-|>", "color": RED, "linewidth": 2, "linestyle": "--"}
+        )
+        ax.text(place / 2, y - 0.12, f"ICMP: too big, the next MTU is {journey.told}", ha="center", va="top", color=RED)
+
+
+def stopped(journey):
+    """Return where a datagram ended: 0 is the client, then come the routers; None if it arrived."""
+    return None if journey.arrived else sum(map(bool, journey.links))
+
+
+def count(pieces):
+    """Return how many pieces there are, in words."""
+    return {0: "nothing", 1: "in one piece"}.get(len(pieces), f"{len(pieces)} fragments")
+
+
+def describe_journey(journey, reason=None):
+    """Return the text twin of `hops` with a journey: a line for each link, how it ended, and if that was predicted."""
+    lines = [f"link {n} (MTU {limit}): {count(pieces)}" for n, (limit, pieces) in
+             enumerate(zip(journey.mtus, journey.links, strict=True), start=1)]  # fmt: skip
+    place = stopped(journey)
+    if journey.arrived:
+        end = "the server got it"
+    elif place == 0:
+        end = "the client's own kernel refused it, nothing was sent"
+    else:
+        told = "nobody says so" if journey.told is None else f"it says so by ICMP: the next MTU is {journey.told}"
+        end = f"router {place} dropped it, and {told}"
+    lines.append(end)
+    if reason == "":
+        predicted = fragments.predict_journey(*journey[:4])
+        lines.append("as predicted" if journey == predicted else "NOT as predicted")
+    return "\n".join([*lines, *not_measured(None, reason)])
+
+
+# --- Sends with don't-fragment ---
+
+MARKS = {  # (outcome, arrived) -> mark, colour, words
+    (way.SENT, True): ("o", GREEN, "sent, received"),
+    (way.SENT, False): ("X", RED, "sent, lost"),
+    (way.TOO_BIG, False): ("s", ORANGE, "error: over the belief"),
+    (way.OLD_NEWS, False): ("^", BLUE, "error: old news"),
+}
+
+
+def sends(mtus, predicted, measured=None, reason="", ax=None):
+    """Draw what became of each `path.Send`, and what the kernel believed after it."""
+    ax = axes(ax, figsize=(8, 4.6))
+    numbers = np.arange(1, len(predicted) + 1)
+    for number, limit in enumerate(mtus, start=1):
+        ax.axhline(limit, color=GREY, linestyle=":", linewidth=1.5)
+        ax.text(len(predicted) + 0.5, limit, f"link {number}:\nMTU {limit}", va="center", fontsize=11, color=GREY,
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 2})  # fmt: skip
+    beliefs = [mtus[0], *(send.believed for send in predicted)]
+    ax.step(
+        np.arange(len(beliefs)) + 0.5, beliefs, where="post", color=GREY, linestyle="--", label="belief (predicted)"
+    )
+    if measured:
+        beliefs = [mtus[0], *(send.believed for send in measured)]
+        ax.step(
+            np.arange(len(beliefs)) + 0.5,
+            beliefs,
+            where="post",
+            color="black",
+            linewidth=1.2,
+            label="belief (measured)",
+        )
+    for (outcome, arrived), (mark, colour, words) in MARKS.items():
+        for results, how in ((predicted, "hollow"), (measured or [], "full")):
+            at = [
+                n
+                for n, send in zip(numbers, results, strict=False)
+                if (send.outcome, send.arrived) == (outcome, arrived)
+            ]
+            if at:
+                sizes = [results[n - 1].size + mtu.HEADERS for n in at]
+                look = (
+                    {"markerfacecolor": "white", "markersize": 17 if measured else 11}
+                    if how == "hollow"
+                    else {"markersize": 9}
+                )
+                ax.plot(at, sizes, mark, color=colour, markeredgewidth=2, zorder=3 + (how == "full"),
+                        label=None if how == "hollow" and measured else words, **look)  # fmt: skip
+    ax.set(xlim=(0.5, len(predicted) + 1.1), xticks=numbers, ylabel="packet in bytes (payload + 28)",
+           title=title("Sends with don't-fragment", measured, reason))  # fmt: skip
+    ax.set_xticklabels([f"send {n}\n{send.size} bytes" for n, send in zip(numbers, predicted, strict=True)])
+    low, high = min(send.size for send in predicted) + mtu.HEADERS, max(mtus)
+    ax.set_ylim(low - 0.6 * (high - low) - 30, high + 0.25 * (high - low) + 10)
+    ax.legend(loc="lower center", ncols=3, fontsize=10.5)
+    return ax
+
+
+def describe_sends(predicted, measured=None, reason=""):
+    """Return the text twin of `sends`: a table."""
+    lines = []
+    for name, results in (("predicted", predicted), ("measured", measured)):
+        if results:
+            lines.append(f"{name:10} size  send()                  received  belief after it")
+            for number, send in enumerate(results, start=1):
+                got = "yes" if send.arrived else "no"
+                lines.append(f"{number:9} {send.size:5}  {send.outcome:23} {got:8}  {send.believed}")
+    return "\n".join([*lines, *not_measured(measured, reason)])
+
+
+# --- Probing ---
+
+OUTCOMES = {
+    probing.CONFIRMED: ("o", GREEN),
+    probing.LOST: ("X", RED),
+    probing.REFUSED: ("s", ORANGE),
+}
+
+
+def search(predicted, measured=None, reason="", ax=None):
+    """Draw a `probing.Search` step by step; the band is what is still possible."""
+    ax = axes(ax, figsize=(8, 4.4))
+    steps = (measured or predicted).steps
+    numbers = np.arange(1, len(steps) + 1)
+    later = [step.size for step in steps[1:]]
+    span = max(later) - min(later)
+    bottom, top = (
+        min(later) - 0.62 * span,
+        max(later) + 0.3 * span,
+    )  # the first step is far below: it stands at the edge
+    heights = [min(later) - 0.25 * span, *later]
+    ax.fill_between(numbers, [max(step.low, bottom) for step in steps], [min(step.high, top) for step in steps],
+                    step="post", color="#DDDDDD", label="still possible after this step")  # fmt: skip
+    if measured:
+        ahead = [heights[0], *(step.size for step in predicted.steps[1:])]
+        ax.plot(np.arange(1, len(predicted.steps) + 1), ahead, "D", color=GREY, markersize=15, markerfacecolor="none",
+                label="predicted")  # fmt: skip
+    for outcome, (mark, colour) in OUTCOMES.items():
+        at = [n for n in numbers if steps[n - 1].outcome == outcome]
+        if at:
+            look = {} if measured else {"markerfacecolor": "white", "markeredgewidth": 2}
+            ax.plot(at, [heights[n - 1] for n in at], mark, color=colour, markersize=10, label=outcome, **look)
+    for n, step, height in zip(numbers, steps, heights, strict=True):
+        text = str(step.size) if n > 1 else f"{step.size}\n(below)"
+        below = step.outcome == probing.CONFIRMED
+        ax.annotate(text, (n, height), (0, -13 if below else 11), textcoords="offset points", ha="center",
+                    va="top" if below else "bottom", fontsize=10.5)  # fmt: skip
+    ax.set(xlabel="step", ylabel="payload in bytes", xticks=numbers, ylim=(bottom, top))
+    ax.set_title(title("The search, step by step", measured, reason))
+    ax.legend(loc="lower right", fontsize=11)
+    return ax
+
+
+def describe_search(predicted, measured=None, reason=""):
+    """Return the text twin of `search`: a line for each step."""
+    steps = (measured or predicted).steps
+    lines = [f"step {number:2}: {probing.in_words(step)}" for number, step in enumerate(steps, start=1)]
+    if measured:
+        lines.append("as predicted" if measured == predicted else "NOT as predicted")
+    return "\n".join([*lines, *not_measured(measured, reason)])
+
+
+# --- Whom to believe? ---
+
+WAYS = {"listing": ("s", RED), "told": ("^", ORANGE), "probed": ("o", GREEN)}
+
+
+def answers(predicted, measured=None, reason="", ax=None):
+    """Draw for several paths what each way of asking says (`path.Answers`), beside the truth and known sizes."""
+    rows = len(predicted) * 4
+    ax = axes(ax, figsize=(8, 1.6 + 0.23 * rows))
+    for size, side, level in zip([size for size, _, _ in mtu.SIZES], ALIGNMENT, LEVELS, strict=True):
+        ax.axvline(size, color="#BBBBBB", linestyle="--", linewidth=1)
+        ax.text(size, -1.1 - 0.85 * level, f"{size:,}", ha=side, va="center", fontsize=11, color=GREY)
+    for group, result in enumerate(predicted):
+        top = 4 * group
+        label = None if group else "true"
+        ax.plot([min(result.mtus)] * 2, [top - 0.5, top + 2.5], color="black", linewidth=1.5, label=label, zorder=6)
+        for row, (name, (mark, colour)) in enumerate(WAYS.items(), start=top):
+            values = getattr(result, name), getattr(measured[group], name) if measured else None
+            ax.plot(values[0], row, mark, color=colour, markersize=13, markerfacecolor="white", zorder=3,
+                    label=None if group or measured else f"{name} (predicted)")  # fmt: skip
+            if measured:
+                ax.plot(values[1], row, mark, color=colour, markersize=7, zorder=4, label=None if group else name)
+            ax.annotate(f"{values[bool(measured)]:,} {name}", (values[0], row), (13, 0), textcoords="offset points",
+                        va="center", fontsize=10.5, zorder=5,
+                        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})  # fmt: skip
+    names = [", ".join(map(str, result.mtus)) + ("\n(black hole)" if result.black_hole else "") for result in predicted]
+    ax.set(xscale="log", xlim=(50, 110_000), ylim=(rows - 0.8, -3.6), xlabel="bytes", yticks=np.arange(1, rows, 4))
+    ax.set_yticklabels(names)
+    ax.set_ylabel("links of the path")
+    plain(ax.xaxis, [100, 1000, 10_000, 100_000])
+    ax.grid(False)
+    ax.tick_params(axis="y", length=0)
+    ax.set_title(title("Which MTU?", measured, reason))
+    ax.legend(loc="upper right", fontsize=11, bbox_to_anchor=(1, 0.84), handlelength=1.2)
+    return ax
+
+
+# Where the names of `mtu.SIZES` stand: some are close to each other.
+ALIGNMENT = ("center", "right", "left", "right", "center", "left", "center", "center")
+LEVELS = (0, 0, 0, 1, 2, 0, 0, 0)
+
+
+def describe_answers(predicted, measured=None, reason=""):
+    """Return the text twin of `answers`: a table."""
+    lines = ["links, black hole?            listing   told  probed   true"]
+    for result in measured or predicted:
+        links = ", ".join(map(str, result.mtus)) + (", black hole" if result.black_hole else "")
+        lines.append(f"{links:28} {result.listing:8} {result.told:6} {result.probed:7} {min(result.mtus):6}")
+    if measured:
+        lines.append("as predicted" if measured == predicted else "NOT as predicted")
+    return "\n".join([*lines, *not_measured(measured, reason)])
+
+
+# --- What they share ---
+
+
+def title(text, measured, reason):
+    """Return a plot's title, which says where a prediction stands alone, and why."""
+    if measured is not None:
+        return text
+    return "\n".join([f"Predicted: {text}", *([wrapped(f"No measurement: {reason}")] if reason else [])])
+
+
+def not_measured(measured, reason):
+    """Return the line of a text twin that says so."""
+    return [] if measured is not None or not reason else [f"only predicted: {reason}"]
+
+
+def wrapped(text):
+    """Return text in lines that fit over a plot."""
+    return "\n".join(textwrap.wrap(text, 66))
