@@ -19,12 +19,12 @@ def ladder(outcome, fates=None, ax=None):
     span = max(spent(outcome), max(each.ended - zero for each in outcome.attempts), 1e-6)
     factor, name = (1, "s") if max(each.wait for each in outcome.attempts) >= 0.095 else (1e3, "ms")
     # A round trip is far shorter than a wait. Its arrows get a little height, so that both can be seen.
-    height = min([0.03 * span, *(0.3 * each.wait for each in outcome.attempts[:-1])]) * factor
     ax = axes(ax, figsize=(8, 5))
     ends = []
     for number, attempt in enumerate(outcome.attempts):
         start, end = (attempt.at - zero) * factor, (attempt.ended - zero) * factor
         fate = fates[number] if fates and number < len(fates) else None
+        height = min(0.03 * span, 0.3 * attempt.wait) * factor
         _arrows(ax, start, height, attempt, fate)
         if not attempt.answered:
             ax.annotate("", (-0.07, end), (-0.07, start), arrowprops={"arrowstyle": "|-|,widthA=0.3,widthB=0.3",
@@ -246,35 +246,45 @@ def policies(results, ax=None):
     for (name, trials), style in zip(results.items(), styles, strict=False):
         times = np.sort([spent(trial.outcome) for trial in trials if trial.outcome.answer is not None])
         share = np.arange(1, len(times) + 1) / len(trials) * 100
-        ax.step(times, share, style, where="post", label=name)
-    ax.set(xlabel="s since the first send", ylabel="answered in %", title="Who is served, and when?", ylim=(0, 105))
+        ax.step([0, *times, 3.3], [0, *share, share[-1]], style, where="post", label=name)
+    ax.set(xlabel="s since the first send", ylabel="answered in %", title="Who is served, and when?")
+    ax.set(xlim=(-0.1, 3.3), ylim=(0, 105))
     ax.legend(loc="lower right")
     return ax
 
 
-def datagrams(results, ax=None):
-    """Draw the mean number of sends for each policy as bars. results: as for `policies`."""
+def datagrams(results, silent, ax=None):
+    """Draw how often each policy sends a question on average, as bars, and how often to a server that is silent.
+
+    results: as for `policies`; silent: a dict from the policy's name to its sends for a question without an answer
+    """
     ax = axes(ax)
     means = [np.mean([len(trial.outcome.attempts) for trial in trials]) for trials in results.values()]
-    ax.barh(range(len(means)), means, 0.6, color=BLUE)
-    for place, mean in enumerate(means):
-        ax.text(mean + 0.05, place, f"{mean:.2f}", va="center")
+    for shift, numbers, colour, hatch, label in (
+        (-0.2, means, BLUE, "", "half is lost"),
+        (0.2, [silent[name] for name in results], ORANGE, "//", "server is silent"),
+    ):
+        places = np.arange(len(numbers)) + shift
+        ax.barh(places, numbers, 0.38, color=colour, hatch=hatch, edgecolor="white", label=label)
+        for place, number in zip(places, numbers, strict=True):
+            ax.text(number + 0.4, place, f"{number:.3g}", va="center", fontsize=11)
     ax.set_yticks(range(len(means)), results)
-    ax.set(xlabel="sends for a question", title="The price", xlim=(0, max(means) * 1.25))
+    ax.set(xlabel="sends for a question", title="The price", xlim=(0, 1.2 * max(silent.values())))
     ax.invert_yaxis()
     ax.grid(axis="y", visible=False)
+    ax.legend(loc="lower right")
     return ax
 
 
-def describe_policies(results):
+def describe_policies(results, silent):
     """Return the text twin of `policies` and `datagrams`: a line for each policy."""
     lines = []
     for name, trials in results.items():
         times = [spent(trial.outcome) for trial in trials if trial.outcome.answer is not None]
         mean = np.mean([len(trial.outcome.attempts) for trial in trials])
         lines.append(
-            f"{name:12} answered {len(times) / len(trials):6.1%}, {mean:.2f} sends, "
-            f"mean time {np.mean(times):.2f} s, longest {max(times):.2f} s"
+            f"{name:12} answered {len(times) / len(trials):6.1%}, {mean:.2f} sends "
+            f"({silent[name]} to a silent server), mean time {np.mean(times):.2f} s, longest {max(times):.2f} s"
         )
     return "\n".join(lines)
 
@@ -282,18 +292,20 @@ def describe_policies(results):
 # --- The herd, the adaptive wait ---
 
 
-def herd(herds, ax=None, capacity=10, bins=0.05):
-    """Draw how many datagrams reach a server in each bin of time, for each `trials.Herd` of a dict by name."""
+def herd(herds, capacity=10, ax=None):
+    """Draw how many datagrams reach a server in each step of time, for each `trials.Herd` of a dict by name.
+
+    capacity: how many the server can read in a step
+    """
     ax = axes(ax)
-    for (name, each), colour, hatch, shift in zip(herds.items(), (RED, BLUE), ("", "//"), (0, 1), strict=True):
-        times = np.repeat(np.arange(len(each.arrived)) * each.step, each.arrived)
-        edges = np.arange(0, 1.7, bins)
-        counts, _ = np.histogram(times + each.step / 2, edges)
-        ax.bar(edges[:-1] + bins * (0.3 + 0.4 * shift), counts, bins * 0.4, color=colour, hatch=hatch,
-               edgecolor="white", label=name)  # fmt: skip
-    most = capacity * bins / next(iter(herds.values())).step
-    ax.axhline(most, linestyle="--", color="black", label="what the server can read")
-    ax.set(xlabel="s since all failed", ylabel=f"datagrams in {bins:g} s", title="The herd comes back")
+    for (name, each), colour, mark in zip(herds.items(), (RED, BLUE), ("o", "s"), strict=True):
+        steps = np.flatnonzero(each.arrived)
+        numbers = np.array(each.arrived)[steps]
+        ax.vlines(steps * each.step, 0, numbers, color=colour, linewidth=2)
+        ax.plot(steps * each.step, numbers, mark, color=colour, markersize=7, label=name)
+    ax.axhline(capacity, linestyle="--", color="black", label="what the server can read")
+    ax.set(xlabel="s since all failed", ylabel=f"datagrams in {each.step:g} s", title="The herd comes back")
+    ax.set_ylim(0, 120)
     ax.legend(loc="upper right")
     return ax
 
