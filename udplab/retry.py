@@ -137,7 +137,7 @@ class Rto:
 
 # --- One question ---
 
-ID = b"id="  # a request ID: this, 16 hexadecimal digits, a space
+ID, END = b"id=", b": "  # a request ID is 16 hexadecimal digits between these two
 
 Attempt = collections.namedtuple("Attempt", "at wait ended sent refused ignored answered")
 Attempt.__doc__ = """One send of a question and the wait after it.
@@ -161,15 +161,14 @@ attempts: a list of `Attempt`, one at least
 
 def new_token():
     """Return a request ID that nobody can guess: 64 random bits in hexadecimal digits."""
-    return ID + os.urandom(8).hex().encode("ascii") + b" "
+    return ID + os.urandom(8).hex().encode("ascii") + END
 
 
 def split(data):
     """Return (request ID, rest) of a datagram; the ID is b"" if there is none."""
     end = len(ID) + 16
-    digits = data[len(ID) : end]
-    if data.startswith(ID) and data[end : end + 1] == b" " and all(digit in b"0123456789abcdef" for digit in digits):
-        return data[: end + 1], data[end + 1 :]
+    if data.startswith(ID) and data[end:].startswith(END) and not data[len(ID) : end].strip(b"0123456789abcdef"):
+        return data[: end + len(END)], data[end + len(END) :]
     return b"", data
 
 
