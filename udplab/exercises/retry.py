@@ -80,7 +80,7 @@ class _Flood:
 def _deadline(ask):
     flood = _Flood()
     try:
-        got = outcome(ask, flood, b"id=1 ", b"hello", flood.clock, within=2.0, rescue=lambda: None)
+        got = outcome(ask, flood, b"id=1: ", b"hello", flood.clock, within=2.0, rescue=lambda: None)
     except _Enough:
         return "Junk came every 10 ms. Expected None after 0.5 s, but your client was still waiting after 10 s."
     if got is not None:

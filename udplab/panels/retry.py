@@ -26,14 +26,15 @@ def policy(name, first, limit, jitter):
 
 def questions():
     """Return a `Playground` that asks through a lossy network of its own, which runs as long as the experiment."""
-    wide = {"layout": {"width": "100%"}, "style": {"description_width": "13em"}, "continuous_update": False}
+    look = {"layout": {"width": "100%"}, "style": {"description_width": "13em"}}
+    wide = look | {"continuous_update": False}
     controls = {
         "loss": widgets.IntSlider(50, 0, 100, description="requests lost (%)", **wide),
         "answer_loss": widgets.IntSlider(0, 0, 100, description="answers lost (%)", **wide),
-        "name": widgets.Dropdown(options=POLICIES, description="policy", **wide),
+        "name": widgets.Dropdown(options=POLICIES, description="policy", **look),
         "first": widgets.FloatSlider(0.1, min=0.05, max=2, step=0.05, description="first wait (s)", **wide),
         "limit": widgets.FloatSlider(2, min=0.1, max=16, step=0.1, description="longest wait (s)", **wide),
-        "jitter": widgets.Checkbox(False, description="jitter: a random part of each wait", **wide),
+        "jitter": widgets.Checkbox(False, description="jitter: a random part of each wait", **look),
         "clients": widgets.IntSlider(1000, 50, 10_000, 50, description="clients", **wide),
     }
 
@@ -47,13 +48,14 @@ def questions():
         figure = ax.figure
         ax.remove()
         figure.set_size_inches(8, 4.6)
-        left, right = figure.subplots(1, 2)
+        left, right = figure.subplots(1, 2, width_ratios=[1.3, 1])
         last = measured[-1]
         plots.ladder(last.outcome, last.fates, left)
         settings = [values[name] for name in ("name", "first", "limit")]
         tries = len(list(policy(*settings, False)(None)))
         fail = odds.failure(values["loss"] / 100, values["answer_loss"] / 100)
         plots.sends(measured, fail, tries, right)
+        left.set_xlim(-0.85, 1.15)  # room for the waits' lengths in half a figure
         left.set_title("The last question", pad=24)
         right.set_title("Sends for a question")
         right.get_legend().remove()
