@@ -33,7 +33,7 @@ class Network:
     duplicate: the share of answers that arrive twice
     reorder: the share of answers that are held back until the next answer has passed
     delay: how long an answer takes, in seconds: the lowest and the highest; may be changed at any time
-    seed: anything that random.Random takes; the same seed draws the same lots
+    seed: anything with a text form; the same seed draws the same lots, and no seed is one as well
     tell: whether a client hears LOST for each request and answer that was lost, for `FastForward`
 
     fates: a list with a `Fate` for each request, in order of arrival; it grows while the server runs.

@@ -1,5 +1,7 @@
 """The playground of lesson 2-2: questions through a network as bad as the reader likes."""
 
+import time
+
 import ipywidgets as widgets
 
 from udplab import odds, retry, trials
@@ -42,7 +44,7 @@ def questions():
         delays = policy(name, first, limit, jitter)
         if not list(policy(name, first, limit, False)(None)):
             raise ValueError("the first wait is longer than the longest, so nothing would be sent.")
-        return clients, trials.ask_often(clients, delays, loss / 100, answer_loss / 100, seed=None, batch=20)
+        return clients, trials.ask_often(clients, delays, loss / 100, answer_loss / 100, time.time_ns(), batch=20)
 
     def draw(ax, measured, values):
         figure = ax.figure
@@ -57,10 +59,9 @@ def questions():
         plots.sends(measured, fail, tries, right)
         left.set_xlim(-0.85, 1.15)  # room for the waits' lengths in half a figure
         left.set_title("The last question", pad=24)
-        right.set_title("Sends for a question")
+        right.set_title("Sends (◆ predicted)")
         right.get_legend().remove()
         right.set_ylim(0, 1.15 * right.get_ylim()[1] / 1.3)
-        right.set_xlabel("sends (bars measured, ◆ predicted)")
         return plots.describe_sends(measured, fail, tries)
 
     return Playground(controls, prepare, draw)
