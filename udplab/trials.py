@@ -202,6 +202,13 @@ def loop(respond, seconds=0.2):
 # --- What connect() does ---
 
 
+def dead_port():
+    """Return a UDP port of this machine that nobody has: it was free a moment ago, and the system gave it out."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind((HOST, 0))
+        return sock.getsockname()[1]
+
+
 def kept_socket(kept):
     """Return a `make_socket` for a Server that also puts the socket into the list `kept`.
 
