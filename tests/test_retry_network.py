@@ -134,7 +134,7 @@ def test_a_share_is_from_0_to_1(name, share):
 
 def test_a_delay_does_not_hold_up_the_server():
     """The late answer is still on its way when the server has counted all the questions that followed."""
-    network = lossy.Network(delay=(0.3, 0.3))
+    network = lossy.Network(delay=(1, 1))
     with Server(retry.respond, make_socket=network.socket) as server, retry.connect(*server.address) as sock:
         sock.send(b"late")
         while server.counts["received"] < 1:

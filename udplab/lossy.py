@@ -130,7 +130,7 @@ class _Socket:
             return
         if self._post is None:
             self._post = _Post(self._sock)
-        self._post.put(time.monotonic() + delay, data, peer)
+        self._post.put(time.perf_counter() + delay, data, peer)
 
     def _tell(self, peer):
         if self._network.tell:
@@ -150,7 +150,7 @@ class _Post:
         self._thread.start()
 
     def put(self, due, data, peer):
-        """Have a datagram sent when time.monotonic() is `due`."""
+        """Have a datagram sent when time.perf_counter() is `due`."""
         with self._news:
             self._count += 1
             heapq.heappush(self._bag, (due, self._count, data, peer))
@@ -166,7 +166,7 @@ class _Post:
     def _deliver(self):
         with self._news:
             while not self._stopping:
-                left = self._bag[0][0] - time.monotonic() if self._bag else None
+                left = self._bag[0][0] - time.perf_counter() if self._bag else None
                 if left is None or left > 0:
                     self._news.wait(left)
                     continue

@@ -172,7 +172,7 @@ def split(data):
     return b"", data
 
 
-def request(sock, question, delays, token=None, clock=time.monotonic):
+def request(sock, question, delays, token=None, clock=time.perf_counter):
     """Send a question over a connected socket until the answer comes or the delays end; return the `Outcome`.
 
     delays: an iterable of waits in seconds, such as `exponential()`; one at least, or ValueError is raised
