@@ -66,7 +66,7 @@ def _arrow(ax, x, y, tip, end, colour, style, lost=False):
     ax.annotate("", (tip, end), (x, y), arrowprops={"arrowstyle": "-" if lost else "-|>", "color": colour,
                 "linestyle": style, "linewidth": 2, "shrinkA": 0, "shrinkB": 0})  # fmt: skip
     if lost:
-        ax.plot([tip], [end], marker="X", color=RED, markersize=11, linestyle="none", zorder=3)
+        ax.plot([tip], [end], marker="X", color=RED, markersize=9, linestyle="none", zorder=3)
 
 
 def describe_ladder(outcome, fates=None):
