@@ -1,0 +1,566 @@
+"""Lesson 2-2: the listing, its policies and its request loop. Rows are those of the project's list of faults."""
+
+import contextlib
+import itertools
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from udplab import lossy, retry, trials
+from udplab.exercises import retry as exercise
+from udplab.serving import Record, Server
+
+TOKEN = retry.ID + b"0123456789abcdef" + retry.END
+
+
+class Script:
+    """A connected socket and its clock. Nothing waits: the clock moves as the script says.
+
+    arrivals: (time, bytes or exception) in order of time; what a recv or a send meets
+    send_errors: a list with an exception or None for each call of send
+    """
+
+    def __init__(self, arrivals=(), send_errors=()):
+        self.now, self.timeout = 0, None
+        self.arrivals, self.send_errors = iter(arrivals), iter(send_errors)
+        self.coming = next(self.arrivals, None)
+        self.sent_at, self.sent = [], []
+
+    def clock(self):
+        return self.now
+
+    def settimeout(self, seconds):
+        assert seconds > 0
+        self.timeout = seconds
+
+    def send(self, data):
+        if error := next(self.send_errors, None):
+            raise error
+        self.sent_at.append(self.now)
+        self.sent.append(data)
+
+    def recv(self, size):
+        until = self.now + self.timeout
+        if self.coming is None or self.coming[0] >= until:
+            self.now = until
+            raise TimeoutError
+        time, what = self.coming
+        self.now = max(self.now, time)
+        self.coming = next(self.arrivals, None)
+        if isinstance(what, Exception):
+            raise what
+        return what
+
+
+def ask(script, delays=None, token=TOKEN):
+    return retry.request(script, b"hello", retry.exponential() if delays is None else delays, token, script.clock)
+
+
+# --- Rules ---
+
+
+def test_respond_counts_the_message_and_echoes_the_id():
+    assert retry.respond(b"hello") == b"Your data was 5 bytes long"
+    assert retry.respond(TOKEN + b"hello") == TOKEN + b"Your data was 5 bytes long"
+    assert retry.respond(b"") == b"Your data was 0 bytes long"
+    assert retry.respond(b"\xff\xfe") == b"Your data was 2 bytes long"
+
+
+@pytest.mark.parametrize("data", [b"hello", TOKEN + b"hello", b"", b"id=", bytes(70_000)])
+def test_an_answer_gets_no_answer(data):
+    """Row 8."""
+    assert retry.respond(retry.respond(data)) is None
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"id=", b"id=0123", TOKEN[:-1], TOKEN.upper(), b"id=0123456789abcdeg: x", b"x" * 40]
+)
+def test_what_is_no_id_stays_in_the_message(data):
+    assert retry.split(data) == (b"", data)
+
+
+def test_tokens_are_ids_and_differ():
+    tokens = {retry.new_token() for _ in range(1000)}
+    assert len(tokens) == 1000
+    assert all(retry.split(token + b"x") == (token, b"x") for token in tokens)
+
+
+def test_forgetful_loses_as_the_coins_fall():
+    coins = random.Random(9)
+    respond = retry.forgetful(retry.respond, random.Random(9))
+    for _ in range(100):
+        assert (respond(b"hello") is None) == (coins.random() < 0.5)
+
+
+@pytest.mark.parametrize(
+    ("done", "data", "why", "line"),
+    [
+        ("answered", b"hi\n", "", "The client at ('127.0.0.1', 9) says b'hi\\n'"),
+        ("dropped", b"hi", "", "Pretending to drop packet from ('127.0.0.1', 9)"),
+        ("dropped", TOKEN + b"Your data was 5 bytes long", "", "No answer to an answer from ('127.0.0.1', 9)"),
+        ("dropped", b"hi", "source port 0", "From ('127.0.0.1', 9): dropped: source port 0"),
+        ("errors", b"hi", "Traceback\n  x\nOSError: no\n", "From ('127.0.0.1', 9): errors: OSError: no"),
+    ],
+)
+def test_the_server_says_what_it_did(done, data, why, line):
+    assert retry.in_words(Record(1, 0.0, ("127.0.0.1", 9), data, len(data), done, None, None, why)) == line
+
+
+# --- Policies ---
+
+
+def test_policies():
+    assert list(retry.exponential()) == [0.1, 0.2, 0.4, 0.8, 1.6]
+    assert list(retry.exponential(1, 1)) == [1]
+    assert list(retry.exponential(3, 2)) == []
+    assert list(retry.fixed(0.3, 2)) == [0.3, 0.3]
+    assert list(retry.internet()) == [1, 2, 4, 8, 16]
+    assert list(retry.internet(first=0.1)) == [1, 2, 4, 8, 16]
+
+
+def test_full_jitter_stays_below_the_exponential_and_varies():
+    draws = [list(retry.full_jitter(random.Random(seed))) for seed in range(200)]
+    for column, cap in zip(zip(*draws, strict=True), retry.exponential(), strict=True):
+        assert 0 <= min(column) < 0.1 * cap and 0.9 * cap < max(column) <= cap
+
+
+def test_rto_follows_rfc_6298():
+    rto = retry.Rto(granularity=0.001, lowest=0)
+    assert rto.value == 1.0
+    assert rto.sample(0.2) == pytest.approx(0.2 + 4 * 0.1)
+    # RTTVAR = 3/4 * 0.1 + 1/4 * |0.2 - 0.4|, with the old SRTT; SRTT = 7/8 * 0.2 + 1/8 * 0.4
+    assert rto.sample(0.4) == pytest.approx(0.225 + 4 * 0.125)
+    assert rto.sample(9.0, sends=2) == pytest.approx(0.725), "Karn's rule"
+
+
+def test_rto_bounds_and_backoff():
+    rto = retry.Rto()
+    assert rto.sample(0.001) == 1.0
+    assert list(rto.delays(3)) == [1.0, 2.0, 4.0]
+    assert rto.value == 8.0, "the doubled value stays until the next sample"
+    rto.sample(0.5, sends=3)
+    assert rto.value == 8.0
+    assert rto.sample(0.001) == 1.0
+    assert rto.sample(100) == 60.0
+    steady = retry.Rto(granularity=0.01, lowest=0)
+    for _ in range(200):
+        steady.sample(0.1)
+    assert steady.value == pytest.approx(0.11), "never closer to the round trip than the clock's step"
+
+
+# --- The request loop, with a scripted clock ---
+
+
+def test_silent_server_keeps_the_schedule():
+    """Row 12."""
+    script = Script()
+    outcome = ask(script)
+    assert script.sent_at == pytest.approx([0, 0.1, 0.3, 0.7, 1.5], abs=1e-12)
+    assert script.now == pytest.approx(3.1, abs=1e-12)
+    assert outcome.answer is None
+    exact = Script()
+    ask(exact, retry.exponential(1, 20))
+    assert (exact.sent_at, exact.now) == ([0, 1, 3, 7, 15], 31)
+    assert retry.in_short(outcome) == "No reply in 5 tries (3.1 s). Nothing came back."
+
+
+def test_answer_ends_the_wait_and_the_record_says_so():
+    script = Script([(4, TOKEN + b"Your data was 5 bytes long")])
+    outcome = ask(script, retry.exponential(1, 20))
+    assert outcome.answer == b"Your data was 5 bytes long"
+    assert outcome.attempts == [
+        retry.Attempt(0, 1, 1, True, 0, 0, False),
+        retry.Attempt(1, 2, 3, True, 0, 0, False),
+        retry.Attempt(3, 4, 4, True, 0, 0, True),
+    ]
+    assert script.sent == [TOKEN + b"hello"] * 3
+
+
+@pytest.mark.parametrize("error", [ConnectionRefusedError(), ConnectionResetError()])
+def test_refusals_do_not_shorten_the_schedule(error):
+    """Row 10."""
+    script = Script([(0, error), (1, error), (3, error), (7, error), (15, error)])
+    outcome = ask(script, retry.exponential(1, 20))
+    assert (script.sent_at, script.now) == ([0, 1, 3, 7, 15], 31)
+    assert [each.refused for each in outcome.attempts] == [1, 1, 1, 1, 1]
+    assert "in 5 tries" in retry.in_short(outcome) and "refused 5 times" in retry.in_short(outcome)
+
+
+def test_server_that_starts_late_is_found():
+    """Row 10."""
+    script = Script([(0, ConnectionRefusedError()), (1, ConnectionRefusedError()), (3, TOKEN + b"here")])
+    outcome = ask(script, retry.exponential(1, 20))
+    assert outcome.answer == b"here"
+    assert [each.refused for each in outcome.attempts] == [1, 1, 0]
+
+
+def test_refused_send_is_sent_again():
+    """Row 11."""
+    script = Script(send_errors=[None, ConnectionRefusedError(), None])
+    outcome = ask(script, [1, 1])
+    assert script.sent_at == [0, 1]
+    assert [(each.sent, each.refused) for each in outcome.attempts] == [(True, 0), (True, 1)]
+
+
+def test_send_that_is_always_refused_ends():
+    script = Script(send_errors=itertools.repeat(ConnectionRefusedError()))
+    outcome = ask(script, [1, 2])
+    assert script.sent == []
+    assert [(each.sent, each.refused) for each in outcome.attempts] == [(False, 3), (False, 3)]
+    assert script.now == 3
+
+
+def test_junk_moves_no_deadline():
+    """Row 17: a datagram every 0.01 s for ever, and each attempt still ends on time."""
+    junk = ((n / 100, b"junk") for n in itertools.count())
+    script = Script(junk)
+    outcome = ask(script, [1, 2, 4])
+    assert script.sent_at == pytest.approx([0, 1, 3], abs=0.02)
+    assert script.now == pytest.approx(7, abs=0.02)
+    assert sum(each.ignored for each in outcome.attempts) == pytest.approx(700, abs=3)
+    assert "not the answer came" in retry.in_short(outcome)
+
+
+def test_only_the_right_token_counts():
+    """Row 16."""
+    other = retry.ID + b"0123456789abcdee" + retry.END
+    script = Script([(0, b"lie"), (0, other + b"lie"), (0, TOKEN[:-1]), (0, b""), (0.5, TOKEN + b"truth")])
+    outcome = ask(script, [1])
+    assert outcome.answer == b"truth"
+    assert outcome.attempts[0].ignored == 4
+
+
+def test_empty_and_strange_answers_are_answers():
+    assert ask(Script([(0, TOKEN)]), [1]).answer == b""
+    assert ask(Script([(0, b"")]), [1], token=b"").answer == b""
+    assert ask(Script([(0, TOKEN + b"\xff\x1b")]), [1]).answer == b"\xff\x1b"
+
+
+def test_other_errors_are_not_hidden():
+    with pytest.raises(OSError, match="unreachable"):
+        ask(Script(send_errors=[OSError(101, "Network is unreachable")]))
+    with pytest.raises(ValueError, match="one delay at least"):
+        ask(Script(), [])
+
+
+def test_in_short_counts_in_words():
+    script = Script([(0, b"junk"), (0, ConnectionRefusedError())])
+    text = retry.in_short(ask(script, [1]))
+    assert text == (
+        "No reply in 1 try (1.0 s). The port was refused once: no program had it then. "
+        "Datagrams that were not the answer came once and were ignored."
+    )
+
+
+# --- Real sockets ---
+
+
+def silent_socket():
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind(("127.0.0.1", 0))
+    return sock
+
+
+def test_connect_sends_nothing():
+    with Server(retry.respond) as server, retry.connect(*server.address) as sock:
+        assert sock.getpeername() == server.address
+        outcome = retry.request(sock, b"hello", [2.0])
+        assert outcome.answer == b"Your data was 5 bytes long"
+        assert server.counts["received"] == 1, "the question only"
+
+
+def test_connect_never_takes_the_servers_own_port():
+    class Odd:
+        names = iter([("127.0.0.1", 7), ("127.0.0.1", 8)])
+
+        def __init__(self, *_):
+            self.name, self.closed = next(self.names), False
+
+        def connect(self, address):
+            self.peer = address
+
+        def getsockname(self):
+            return self.name
+
+        def getpeername(self):
+            return self.peer
+
+        def close(self):
+            self.closed = True
+
+    made = []
+
+    def make(*kind):
+        made.append(Odd(*kind))
+        return made[-1]
+
+    assert retry.connect("127.0.0.1", 7, make) is made[1]
+    assert [sock.closed for sock in made] == [True, False]
+
+
+@pytest.mark.parametrize("host", ["no.such.host.invalid", "x" * 300, "a..b"])
+def test_unknown_host_is_one_line(host):
+    with pytest.raises(OSError, match="Cannot reach") as caught:
+        retry.connect(host, 1060)
+    assert "\n" not in str(caught.value)
+
+
+def test_dead_port_is_refused_and_a_late_server_is_found():
+    """Rows 10 and 11 on real sockets: the server starts when the policy asks for the second wait."""
+    with silent_socket() as sock:
+        address = sock.getsockname()
+    server = Server(retry.respond, *address)
+
+    def delays():
+        yield 0.05
+        server.start()
+        yield 5.0
+
+    try:
+        with retry.connect(*address) as client:
+            outcome = retry.request(client, b"hello", delays())
+    finally:
+        server.stop()
+    assert outcome.answer == b"Your data was 5 bytes long"
+    assert len(outcome.attempts) == 2 and outcome.attempts[1].sent
+    if sys.platform != "win32":
+        assert outcome.attempts[0].refused == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="how a pending refusal meets a send is Linux' way")
+def test_a_pending_refusal_costs_no_send():
+    """Row 11: the error is not read by a recv, so that the next send meets it."""
+    with silent_socket() as sock:
+        address = sock.getsockname()
+    with retry.connect(*address) as client:
+        client.send(b"nobody is there")
+        with Server(retry.respond, *address) as server:
+            assert retry.send(client, b"hello") == (True, 1)
+            assert trials.received(client) == b"Your data was 5 bytes long"
+            assert server.counts["received"] == 1
+
+
+def test_strangers_are_filtered():
+    """Row 15."""
+    with silent_socket() as server, silent_socket() as stranger, retry.connect(*server.getsockname()) as client:
+        stranger.sendto(b"lie", client.getsockname())
+        server.sendto(b"truth", client.getsockname())
+        assert trials.received(client) == b"truth"
+
+
+def test_forged_source_needs_the_token():
+    """Row 16: what comes from the server's own socket, byte for byte like a forgery."""
+    sockets = []
+    with (
+        Server(retry.respond, make_socket=trials.kept_socket(sockets)) as server,
+        retry.connect(*server.address) as client,
+    ):
+        sockets[0].sendto(b"lie", client.getsockname())
+        assert retry.request(client, b"one", [5.0], token=b"").answer == b"lie"
+        sockets[0].sendto(retry.new_token() + b"lie", client.getsockname())
+        outcome = retry.request(client, b"three", [5.0])
+        assert outcome.answer == b"Your data was 5 bytes long"
+        assert outcome.attempts[0].ignored == 2, "the late answer to one, and the lie"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="which address answers is known for Linux")
+def test_second_address_of_the_server():
+    """Row 18."""
+    with Server(retry.respond, host="") as server:
+        with retry.connect("127.0.0.2", server.address[1]) as client:
+            assert retry.request(client, b"hello", [0.05]).answer is None
+        with retry.connect("127.0.0.1", server.address[1]) as client:
+            assert retry.request(client, b"hello", [5.0]).answer is not None
+        assert server.counts["answered"] == 2
+    with Server(retry.respond) as server, retry.connect(*server.address) as client:  # the default binds one address
+        assert retry.request(client, b"hello", [5.0]).answer is not None
+
+
+def test_junk_on_a_real_socket_moves_no_deadline():
+    """Row 17: whoever junk comes from, the last wait ends."""
+    with silent_socket() as server, retry.connect(*server.getsockname()) as client:
+        over = threading.Event()
+
+        def flood():
+            while not over.is_set():
+                with contextlib.suppress(OSError):
+                    server.sendto(b"junk", client.getsockname())
+
+        thread = threading.Thread(target=flood)
+        thread.start()
+        try:
+            outcome = retry.request(client, b"hello", [0.05, 0.1])
+        finally:
+            over.set()
+            thread.join()
+    assert outcome.answer is None
+    assert len(outcome.attempts) == 2 and sum(each.ignored for each in outcome.attempts) > 2
+
+
+# --- The command line ---
+
+COMMAND = [sys.executable, "-X", "dev", "-W", "error", "-m", "udplab.retry"]
+
+
+def run(*arguments):
+    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=30)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["client", "127.0.0.1", "-p", "0"],
+        ["client", "127.0.0.1", "-p", "70000"],
+        ["server", "127.0.0.1", "-p", "-1"],
+        ["server", "127.0.0.1", "-p", "x"],
+        ["server"],
+        ["juggler", "127.0.0.1"],
+    ],
+)
+def test_bad_arguments(arguments):
+    """Row 19."""
+    done = run(*arguments)
+    assert done.returncode == 2 and "usage:" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["client", ""], "needs the host"),
+        (["client", "no.such.host.invalid"], "Cannot reach"),
+        (["server", "192.0.2.1"], "not an address of this machine"),
+        (["server", "no.such.host.invalid"], "Cannot listen"),
+    ],
+)
+def test_expected_failures_are_one_line(arguments, words):
+    """Row 21."""
+    done = run(*arguments)
+    assert done.returncode == 1 and done.stdout == ""
+    assert words in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_client_uses_the_parsed_host_and_says_what_it_saw():
+    """Rows 13 and 20, with a silent server: options may come first."""
+    with silent_socket() as sock:
+        port = str(sock.getsockname()[1])
+        done = run("-p", port, "client", "127.0.0.1")
+        sock.settimeout(1)
+        tries = [sock.recv(100) for _ in range(5)]
+    assert done.returncode == 1 and done.stderr.count("\n") == 1
+    assert "No reply in 5 tries (3." in done.stderr and "Nothing came back." in done.stderr
+    assert "is down" not in done.stderr
+    assert len(set(tries)) == 1 and tries[0].endswith(b": This is another message")
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("Client socket name is ('127.0.0.1', ")
+    assert lines[1:] == [f"Waiting up to {delay} seconds for a reply" for delay in (0.1, 0.2, 0.4, 0.8, 1.6)]
+
+
+def test_port_in_use():
+    with silent_socket() as sock:
+        done = run("server", "127.0.0.1", "-p", str(sock.getsockname()[1]))
+    assert done.returncode == 1 and "is in use" in done.stderr and done.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
+def test_server_and_client_together():
+    """Row 23 too: Ctrl-C is quiet."""
+    server = subprocess.Popen(
+        [*COMMAND, "server", "", "-p", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    with server:
+        try:
+            first = server.stdout.readline()
+            port = first.strip(")\n").rsplit(" ", 1)[1]
+            assert first == f"Listening at ('0.0.0.0', {port})\n"
+            for _ in range(5):  # 1 client in 32 has bad luck
+                client = run("client", "127.0.0.1", "-p", port)
+                if client.returncode == 0:
+                    break
+        finally:
+            server.send_signal(signal.SIGINT)
+        output, errors = server.communicate(timeout=10)
+    assert client.stdout.endswith("The server says b'Your data was 23 bytes long'\n")
+    assert server.returncode == 130 and errors == ""
+    kinds = {line.split(" from ")[0] if "drop" in line else line[:13] for line in output.splitlines()}
+    assert "The client at" in kinds and kinds <= {"The client at", "Pretending to drop packet"}
+
+
+# --- The exercises ---
+
+DONE = [exercise.policy, exercise.deadline]
+VALUES = [exercise.give_up, exercise.read]
+
+
+@pytest.mark.parametrize("each", DONE + VALUES)
+def test_exercise_unattempted_and_texts(each, capsys):
+    assert each.verdict(...).startswith("Not tried yet")
+    each.hint()
+    each.solution()
+    assert len(capsys.readouterr().out) > 40
+
+
+@pytest.mark.parametrize("each", DONE)
+def test_exercise_solution_passes(each, capsys):
+    each.solution()
+    names = {}
+    exec(capsys.readouterr().out, names)
+    (function,) = (value for name, value in names.items() if name in ("policy", "ask"))
+    assert each.verdict(function).startswith("Right")
+
+
+def test_exercise_values():
+    assert exercise.give_up.verdict((1 - 0.9 * 0.8) ** 3).startswith("Right")
+    assert "Expected about 0.022" in exercise.give_up.verdict(0.3**3)
+    assert "Expected a number" in exercise.give_up.verdict("0.022")
+    assert exercise.read.verdict((2, 0.7)).startswith("Right")
+    assert "got 2 of the requests" in exercise.read.verdict((1, 0.7))
+    assert "0.7 s" in exercise.read.verdict((2, 0.4))
+    assert "a pair" in exercise.read.verdict(2)
+
+
+def test_exercise_wrong_policies():
+    assert "Expected the waits" in exercise.policy.verdict(retry.exponential)
+    assert "and more" in exercise.policy.verdict(lambda: itertools.repeat(0.1))
+
+
+def forever(sock, token, question, clock):
+    sock.send(token + question)
+    while True:
+        sock.settimeout(0.5)
+        data = sock.recv(65535)
+        if data.startswith(token):
+            return data[len(token) :]
+
+
+def believes(sock, token, question, clock):
+    sock.send(token + question)
+    return sock.recv(65535)
+
+
+def silent(sock, token, question, clock):
+    clock()
+
+
+def impatient(sock, token, question, clock):
+    sock.send(token + question)
+
+
+@pytest.mark.parametrize(
+    ("ask", "words"),
+    [(forever, "still waiting after 10 s"), (believes, "Only junk"), (silent, "never called"), (impatient, "0.00 s")],
+)
+def test_exercise_wrong_clients(ask, words):
+    assert words in exercise.deadline.verdict(ask)
+
+
+def test_the_ladder_of_the_exercise_is_what_its_text_says():
+    trial = exercise.question_to_read()
+    assert sum(fate.request for fate in trial.fates) == 2
+    assert trials.spent(trial.outcome) == pytest.approx(0.7)
+    assert isinstance(trial.fates[0], lossy.Fate)

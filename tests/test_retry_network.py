@@ -1,0 +1,488 @@
+"""Lesson 2-2: the bad network, the odds, the experiments, their plots and the playground."""
+
+import asyncio
+import math
+import random
+import socket
+import subprocess
+import sys
+import threading
+import warnings
+from collections import Counter
+
+import matplotlib
+import matplotlib.pyplot as plt
+import pytest
+
+from udplab import loopback, lossy, odds, retry, trials
+from udplab.panels import retry as panel
+from udplab.plots import retry as draw
+from udplab.serving import Server
+
+matplotlib.use("Agg")
+
+RATES = (0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 1)
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+class Wire:
+    """The server's real socket of a Network, replaced: what is sent is kept, what arrives is given."""
+
+    def __init__(self, *_):
+        self.inbox, self.sent, self.closed = [], [], False
+
+    def getsockname(self):
+        return "127.0.0.1", 7
+
+    def recvfrom(self, size):
+        return self.inbox.pop(0)
+
+    def sendto(self, data, peer):
+        self.sent.append((data, peer))
+        return len(data)
+
+    def close(self):
+        self.closed = True
+
+
+@pytest.fixture
+def wired(monkeypatch):
+    """Return a function that gives a network's socket and the wire below it."""
+    monkeypatch.setattr(lossy.socket, "socket", Wire)
+
+    def make(**settings):
+        sock = lossy.Network(**settings).socket()
+        return sock, sock._sock
+
+    return make
+
+
+PEER = ("127.0.0.1", 9)
+
+
+def exchange(sock, wire, count):
+    """Let `count` requests arrive and be answered; return the answers that were sent on."""
+    wire.inbox = [(b"%d" % n, PEER) for n in range(count)] + [(b"", ("127.0.0.1", 7))]
+    while (got := sock.recvfrom(100))[1] == PEER:
+        sock.sendto(*got)
+    return [int(data) for data, _ in wire.sent if data != lossy.LOST]
+
+
+# --- The network ---
+
+
+def test_a_good_network_passes_all(wired):
+    sock, wire = wired()
+    assert exchange(sock, wire, 5) == [0, 1, 2, 3, 4]
+    assert sock._network.fates == [lossy.Fate(PEER, True, 1)] * 5
+
+
+@pytest.mark.parametrize("fault", ["loss", "answer_loss"])
+def test_loss_is_seeded_and_told(wired, fault):
+    sock, wire = wired(**{fault: 0.3}, seed=5, tell=True)
+    passed = exchange(sock, wire, 1000)
+    low, high = odds.interval(0.7, 1000)
+    assert low <= len(passed) <= high
+    assert [data for data, _ in wire.sent].count(lossy.LOST) == 1000 - len(passed)
+    again, wire = wired(**{fault: 0.3}, seed=5)
+    assert exchange(again, wire, 1000) == passed
+    other, wire = wired(**{fault: 0.3}, seed=6)
+    assert exchange(other, wire, 1000) != passed
+    request = fault == "answer_loss"
+    assert [n for n, fate in enumerate(sock._network.fates) if fate == lossy.Fate(PEER, True, 1)] == passed
+    assert all(fate.request == request for fate in sock._network.fates if not fate.answers)
+
+
+def test_duplicates_and_overtaking(wired):
+    sock, wire = wired(duplicate=1)
+    assert exchange(sock, wire, 3) == [0, 0, 1, 1, 2, 2]
+    sock, wire = wired(reorder=0.5, seed=3)
+    order = exchange(sock, wire, 200)
+    assert len(set(order)) == len(order) >= 199, "each once; the last may still be held back"
+    assert order != sorted(order)
+
+
+def test_one_fault_leaves_the_lots_of_another(wired):
+    plain, wire = wired(loss=0.5, seed=1)
+    first = exchange(plain, wire, 100)
+    mixed, wire = wired(loss=0.5, duplicate=0.5, reorder=0.5, seed=1)
+    exchange(mixed, wire, 100)
+    assert [n for n, fate in enumerate(mixed._network.fates) if fate.request] == first
+
+
+def test_a_servers_own_datagram_is_never_lost(wired):
+    sock, wire = wired(loss=1, answer_loss=1)
+    wire.inbox = [(b"x", PEER), (b"", ("127.0.0.1", 7))]
+    assert sock.recvfrom(9) == (b"", ("127.0.0.1", 7))
+    sock.sendto(b"", ("127.0.0.1", 7))
+    assert wire.sent == [(b"", ("127.0.0.1", 7))]
+    sock.close()
+    assert wire.closed
+
+
+@pytest.mark.parametrize("name", ["loss", "answer_loss", "duplicate", "reorder"])
+@pytest.mark.parametrize("share", [-0.1, 1.1])
+def test_a_share_is_from_0_to_1(name, share):
+    with pytest.raises(ValueError, match=name):
+        lossy.Network(**{name: share})
+
+
+def test_a_delay_does_not_hold_up_the_server():
+    """The late answer is still on its way when the server has counted all the questions that followed."""
+    network = lossy.Network(delay=(1, 1))
+    with Server(retry.respond, make_socket=network.socket) as server, retry.connect(*server.address) as sock:
+        sock.send(b"late")
+        while server.counts["received"] < 1:
+            pass
+        network.delay = (0, 0)
+        for _ in range(10):
+            sock.send(b"soon!")
+        answers = [trials.received(sock, 5) for _ in range(11)]
+    assert answers == [b"Your data was 5 bytes long"] * 10 + [b"Your data was 4 bytes long"]
+
+
+def test_stopping_leaves_no_thread_and_drops_the_late():
+    before = threading.active_count()
+    network = lossy.Network(delay=(60, 60))
+    for _ in range(20):
+        with Server(retry.respond, make_socket=network.socket) as server, retry.connect(*server.address) as sock:
+            sock.send(b"x")
+            while server.counts["received"] < 1:
+                pass
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("loss", RATES)
+def test_bad_networks_give_no_wrong_answer(loss):
+    """Row 14: loss each way, duplicates, reordering and delay; each question gets its own answer or none."""
+    network = lossy.Network(loss, loss / 2, duplicate=0.3, reorder=0.3, delay=(0, 0.0005), seed=loss)
+    with Server(trials.echo, make_socket=network.socket) as server:
+        pairs = trials.ask_in_turn(server.address, 100, lambda: retry.fixed(0.001, 5), ids=True)
+    assert len(pairs) == 100 and trials.wrong(pairs) == 0
+    if loss == 1:
+        assert all(answer is None for _, answer in pairs)
+
+
+def test_1000_questions_on_a_reused_socket_with_and_without_ids():
+    """Row 14. Each answer comes twice: without IDs the second one is taken for the next question's."""
+    network = lossy.Network(duplicate=1)
+    with Server(trials.echo, make_socket=network.socket) as server:
+        naive = trials.ask_in_turn(server.address, 20, lambda: [5.0], ids=False)
+        pairs = trials.ask_in_turn(server.address, 1000, lambda: [5.0], ids=True)
+    assert trials.wrong(naive) == 19
+    assert trials.wrong(pairs) == 0 and all(answer for _, answer in pairs)
+
+
+# --- Odds ---
+
+
+def test_schedule():
+    times, end = odds.schedule(retry.exponential())
+    assert times == pytest.approx([0, 0.1, 0.3, 0.7, 1.5]) and end == pytest.approx(3.1)
+
+
+def test_known_odds():
+    assert odds.sends(0.5, 5) == {1: 0.5, 2: 0.25, 3: 0.125, 4: 0.0625, 5: 0.0625}
+    assert odds.give_up(0.5, 5) == 1 / 32
+    assert odds.mean_sends(0.5, 5) == 1.9375
+    assert odds.mean_wait(0.5, list(retry.exponential())) == pytest.approx(0.25)
+    assert odds.failure(0.5, 0.5) == 0.75
+    assert odds.give_up(0.75, 5) == pytest.approx(0.2373, abs=1e-4)
+    assert odds.give_up(0.9, 5) == pytest.approx(0.59049)
+    assert odds.mean_wait(1, [1, 2]) == 3 and odds.mean_sends(1, 5) == 5 and odds.mean_sends(0, 5) == 1
+
+
+@pytest.mark.parametrize("chance", [0, 0.001, 0.1, 0.5, 0.7, 0.999, 1])
+@pytest.mark.parametrize("count", [1, 10, 100])
+def test_interval_against_exact_sums(chance, count):
+    def share(numbers):
+        return sum(math.comb(count, k) * chance**k * (1 - chance) ** (count - k) for k in numbers)
+
+    low, high = odds.interval(chance, count)
+    assert 0 <= low <= high <= count
+    assert share(range(low)) <= 0.005 + 1e-12 and share(range(high + 1, count + 1)) <= 0.005 + 1e-12
+    if chance not in (0, 1):
+        assert share(range(low + 1)) > 0.005 and share(range(high, count + 1)) > 0.005
+
+
+# --- Experiments ---
+
+
+@pytest.mark.parametrize(
+    ("both", "expected"),
+    [(False, [0, 0, 1, 26, 253, 602, 957, 1000]), (True, [0, 0, 17, 234, 734, 947, 999, 1000])],
+)
+def test_give_ups_are_within_chance_and_repeatable(both, expected):
+    measured = [trials.give_ups(loss, both) for loss in RATES]
+    for loss, count in zip(RATES, measured, strict=True):
+        low, high = odds.interval(odds.give_up(odds.failure(loss, loss if both else 0), 5), 1000)
+        assert low <= count <= high
+    assert measured == expected, "the seed alone decides, on every machine"
+
+
+def test_live_server_that_loses_half_is_found_by_nearly_all():
+    """Row 13."""
+    trial_list = [trial for batch in trials.ask_often(1000, lambda rng: retry.exponential()) for trial in batch]
+    counts = Counter(len(trial.outcome.attempts) for trial in trial_list)
+    for k, share in odds.sends(0.5, 5).items():
+        low, high = odds.interval(share, 1000)
+        assert low <= counts[k] <= high
+    failed = [trial.outcome for trial in trial_list if trial.outcome.answer is None]
+    assert failed and all(retry.in_short(outcome).startswith("No reply in 5 tries (3.1 s).") for outcome in failed)
+    for trial in trial_list:
+        assert len(trial.fates) == len(trial.outcome.attempts)
+        assert [fate.answers > 0 for fate in trial.fates] == [each.answered for each in trial.outcome.attempts]
+        assert trials.spent(trial.outcome) == pytest.approx(
+            sum(each.wait for each in trial.outcome.attempts if not each.answered)
+        )
+
+
+def test_ask_often_can_be_left_early():
+    before = threading.active_count()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        batches = trials.ask_often(1000, lambda rng: retry.exponential(), batch=7)
+        assert len(next(batches)) == 7
+        batches.close()
+    assert threading.active_count() == before
+
+
+def test_late_answers_are_taken_for_the_next_question():
+    """Row 14, with a scripted order instead of a clock: the server is always one answer behind."""
+    held = []
+
+    def behind(data):
+        held.append(trials.echo(data))
+        return held[-2] if len(held) > 1 else b"answer to question 0"
+
+    with Server(behind) as server:
+        pairs = trials.ask_in_turn(server.address, 5, lambda: [5.0], ids=False)
+    assert [answer for _, answer in pairs] == [b"answer to question %d" % n for n in range(5)]
+    assert trials.wrong(pairs) == 5
+
+
+def test_herd_with_and_without_jitter():
+    together = trials.herd(lambda rng: retry.exponential())
+    apart = trials.herd(retry.full_jitter)
+    assert together.arrived[10] == 100 == sum(together.arrived[:11])
+    assert together.dropped > 0 == apart.dropped and together.left > 0 == apart.left
+    for each in (together, apart):
+        assert max(each.served) <= 10
+        assert sum(each.arrived) == sum(each.served) + each.dropped
+        assert sum(each.served) >= 100 - each.left
+
+
+def test_stepped_and_follow():
+    measured = trials.stepped([0.001, 0.02])
+    assert measured[0] >= 0.001 and measured[1] >= 0.02
+    track = trials.follow([0.2, 0.2], retry.Rto(lowest=0))
+    assert track[0] == (0.2, 1.0) and track[1] == (0.2, pytest.approx(0.6))
+
+
+def test_the_loop_and_its_end():
+    """Row 8."""
+    assert trials.loop(trials.naive, 0.05) > 2
+    assert trials.loop(retry.respond, 0.05) == 2
+
+
+def test_servers_of_different_lessons_do_not_loop():
+    """Row 8: 2-1's server does not know request IDs, and answers an answer that has one. 2-2's then ends it."""
+    sockets = []
+    with (
+        Server(retry.respond, make_socket=trials.kept_socket(sockets)) as one,
+        Server(loopback.respond) as two,
+        loopback.udp_socket(5) as probe,
+    ):
+        sockets[0].sendto(retry.new_token() + b"hello", two.address)
+        while one.counts["received"] < 1:
+            pass
+        for server in (one, two):  # an answer to a probe shows that nothing else is under way
+            probe.sendto(b"probe", server.address)
+            probe.recv(100)
+        assert one.counts["answered"] + two.counts["answered"] <= 2 + 2
+        assert one.counts["dropped"] == 1
+
+
+def test_a_datagram_from_itself_gets_no_answer():
+    """Row 8."""
+    sockets = []
+    with Server(retry.respond, make_socket=trials.kept_socket(sockets)) as server:
+        sockets[0].sendto(b"hello", server.address)
+        with retry.connect(*server.address) as sock:
+            assert retry.request(sock, b"probe", [5.0]).answer
+        assert server.counts == {"received": 2, "answered": 1, "dropped": 1, "bad": 0, "errors": 0}
+
+
+def test_received():
+    with Server(retry.respond) as server, retry.connect(*server.address) as sock:
+        assert trials.received(sock, 0.01) is None
+        sock.send(b"x")
+        assert trials.received(sock, 5) == b"Your data was 1 bytes long"
+
+
+def test_fast_forward_does_not_wait_for_ever():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        sock = lossy.FastForward(retry.connect(*silent.getsockname()), patience=0.01)
+        outcome = retry.request(sock, b"x", [1, 2], clock=sock.clock)
+        sock.close()
+    assert outcome.answer is None and len(outcome.attempts) == 2
+
+
+def test_lesson_modules_stay_light():
+    code = "import sys, udplab.retry; print(*sys.modules)"
+    modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"matplotlib", "numpy", "ipywidgets", "IPython", "dataclasses", "random", "secrets"} & set(modules)
+
+
+# --- Plots ---
+
+
+@pytest.fixture(scope="module")
+def trial_list():
+    return [trial for batch in trials.ask_often(200, lambda rng: retry.exponential(), 0.5, 0.5) for trial in batch]
+
+
+def attempt(at, wait, answered=False, refused=0):
+    return retry.Attempt(at, wait, at if answered else at + wait, True, refused, 0, answered)
+
+
+OUTCOME = retry.Outcome(b"q", b"a", [attempt(5, 0.1), attempt(5.1, 0.2), attempt(5.3, 0.4, answered=True)])
+FATES = [lossy.Fate(PEER, False, 0), lossy.Fate(PEER, True, 0), lossy.Fate(PEER, True, 1)]
+NONE = retry.Outcome(b"q", None, [attempt(5, 0.1), attempt(5.1, 0.2, refused=1)])
+
+
+def crosses(ax):
+    return [line.get_xdata()[0] for line in ax.lines if line.get_marker() == "X"]
+
+
+def test_ladder_crosses_out_what_was_lost():
+    ax = draw.ladder(OUTCOME, FATES)
+    assert crosses(ax) == [0.5, 0.5]
+    texts = [text.get_text() for text in ax.texts]
+    assert texts.count("waits 0.1 s") == texts.count("waits 0.2 s") == 1
+    brackets = [text for text in ax.texts if getattr(text, "xyann", (0,))[0] == -0.07]
+    assert [text.xy[1] - text.xyann[1] for text in brackets] == pytest.approx([0.1, 0.2]), "to scale"
+    assert draw.describe_ladder(OUTCOME, FATES).splitlines() == [
+        "try 1: sent at 0 ms, request lost, waited 100 ms",
+        "try 2: sent at 100 ms, answer lost, waited 200 ms",
+        "try 3: sent at 300 ms, answered: b'a'",
+    ]
+
+
+def test_ladder_of_a_silence():
+    ax = draw.ladder(NONE)
+    assert crosses(ax) == [] and "gives up" in [text.get_text() for text in ax.texts]
+    assert "port refused" in draw.describe_ladder(NONE) and "gave up at 300 ms" in draw.describe_ladder(NONE)
+    short = retry.Outcome(b"q", None, [attempt(0, 0.01)])
+    assert "ms" in draw.ladder(short).get_ylabel()
+
+
+def test_ladder_of_one_instant():
+    at_once = retry.Outcome(b"q", b"a", [retry.Attempt(0, 0.1, 0, True, 0, 0, True)])
+    ax = draw.ladder(at_once)
+    assert ax.get_ylim()[0] > ax.get_ylim()[1]
+
+
+def test_waits_and_elapsed():
+    delays = [0.1, 0.2]
+    ax = draw.waits(delays, NONE)
+    heights = [bar.get_height() for bar in ax.patches]
+    assert heights == pytest.approx([0.1, 0.2, 0.1, 0.2])
+    ax = draw.elapsed(delays, NONE)
+    assert list(ax.lines[0].get_ydata()) == pytest.approx([0, 0.1, 0.3])
+    assert list(ax.lines[1].get_ydata()) == pytest.approx([0, 0.1])
+    assert crosses(ax) == [3]
+    assert "give up: predicted at 0.3 s, measured 300.0 ms" in draw.describe_schedule(delays, NONE)
+
+
+def test_silences():
+    ax = draw.silences({"a": OUTCOME, "b": NONE})
+    refused = [line for line in ax.lines if line.get_marker() == "v"]
+    assert [len(line.get_xdata()) for line in refused] == [0, 1]
+    assert draw.describe_silences({"b": NONE}) == "b: sent 2 times, refused 1 times, no answer"
+
+
+def test_sends(trial_list):
+    ax = draw.sends(trial_list, 0.75, 5)
+    assert [bar.get_height() for bar in ax.patches] == draw.counted(trial_list, 5)
+    assert sum(draw.counted(trial_list, 5)) == 200
+    text = draw.describe_sends(trial_list, 0.75, 5)
+    assert "predicted 50" in text and "without an answer" in text
+
+
+def test_give_up_curves():
+    ax = draw.give_up({0: 0, 0.5: 31, 1: 1000}, {0: 0, 0.5: 240, 1: 1000}, 1000, 5)
+    curves = [line for line in ax.lines if "predicted" in str(line.get_label())]
+    assert [line.get_ydata()[100] for line in curves] == pytest.approx([3.125, 23.73], abs=0.01)
+    assert "50%" in draw.describe_give_up({0.5: 31}, {0.5: 240}, 1000, 5)
+
+
+def test_policies_and_datagrams(trial_list):
+    results, silent = {"one": trial_list, "two": trial_list}, {"one": 5, "two": 31}
+    assert len(draw.policies(results).lines) == 2
+    ax = draw.datagrams(results, silent)
+    mean = sum(len(trial.outcome.attempts) for trial in trial_list) / 200
+    assert [bar.get_width() for bar in ax.patches] == pytest.approx([mean, mean, 5, 31])
+    assert "(31 to a silent server)" in draw.describe_policies(results, silent)
+
+
+def test_herd_plot():
+    herds = {"a": trials.Herd(0.01, [0, 7], [0, 5], 2, 1), "b": trials.Herd(0.01, [1, 0], [1, 0], 0, 0)}
+    ax = draw.herd(herds)
+    marks = [line for line in ax.lines if line.get_marker() in ("o", "s")]
+    assert [list(line.get_ydata()) for line in marks] == [[7], [1]]
+    assert "a: sent 7, dropped by the full queue 2, most at once 7, clients that gave up 1" in draw.describe_herd(herds)
+
+
+def test_adaptive_plot():
+    steps = [0.002, 0.002, 0.015]
+    track = trials.follow(steps, retry.Rto(lowest=0))
+    assert draw.in_vain(steps, track) == 1
+    ax = draw.adaptive(steps, track, track, 0.01)
+    assert list(ax.lines[0].get_ydata()) == [2, 2, 15]
+    text = draw.describe_adaptive(steps, track, track, 0.01, steps)
+    assert "set to 15 ms: median round trip 15.0 ms" in text and "fixed wait: 1 of 3" in text
+
+
+# --- The playground ---
+
+
+def play(**values):
+    playground = panel.questions()
+    for name, value in values.items():
+        playground.controls[name].value = value
+
+    async def go():
+        playground.run()
+        await playground.task
+
+    asyncio.run(go())
+    return playground
+
+
+@pytest.mark.parametrize("name", panel.POLICIES)
+@pytest.mark.parametrize("jitter", [False, True])
+def test_playground(name, jitter):
+    before = threading.active_count()
+    playground = play(name=name, jitter=jitter, clients=100, answer_loss=20, limit=4)
+    assert playground.status.value == "Done: 100 of 100."
+    assert "of 100, predicted" in playground.text.value and bytes(playground.picture.value[:4]) == b"\x89PNG"
+    assert threading.active_count() == before
+
+
+def test_playground_says_when_nothing_would_be_sent():
+    assert "longer than the longest" in play(first=2, limit=0.1).status.value
+
+
+def test_panel_policies():
+    rng = random.Random(1)
+    assert list(panel.policy("fixed", 0.5, 2, False)(rng)) == [0.5] * 5
+    assert list(panel.policy("exponential", 0.5, 2, False)(rng)) == [0.5, 1, 2]
+    assert list(panel.policy("Internet (1 s at least)", 0.5, 2, False)(rng)) == [1, 2]
+    assert all(0 <= wait <= 0.5 for wait in panel.policy("fixed", 0.5, 2, True)(rng))

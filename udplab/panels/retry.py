@@ -1,0 +1,67 @@
+"""The playground of lesson 2-2: questions through a network as bad as the reader likes."""
+
+import time
+
+import ipywidgets as widgets
+
+from udplab import odds, retry, trials
+from udplab.panels import Playground
+from udplab.plots import retry as plots
+
+POLICIES = ("exponential", "fixed", "Internet (1 s at least)")
+
+
+def policy(name, first, limit, jitter):
+    """Return a function of a generator of random numbers that gives the policy's delays (seconds)."""
+
+    def delays(rng):
+        if name == "fixed":
+            waits = retry.fixed(first, 5)
+        elif name == "exponential":
+            waits = retry.exponential(first, limit)
+        else:
+            waits = retry.internet(first, limit)
+        return (rng.uniform(0, wait) for wait in waits) if jitter else waits
+
+    return delays
+
+
+def questions():
+    """Return a `Playground` that asks through a lossy network of its own, which runs as long as the experiment."""
+    look = {"layout": {"width": "100%"}, "style": {"description_width": "13em"}}
+    wide = look | {"continuous_update": False}
+    controls = {
+        "loss": widgets.IntSlider(50, 0, 100, description="requests lost (%)", **wide),
+        "answer_loss": widgets.IntSlider(0, 0, 100, description="answers lost (%)", **wide),
+        "name": widgets.Dropdown(options=POLICIES, description="policy", **look),
+        "first": widgets.FloatSlider(0.1, min=0.05, max=2, step=0.05, description="first wait (s)", **wide),
+        "limit": widgets.FloatSlider(2, min=0.1, max=16, step=0.1, description="longest wait (s)", **wide),
+        "jitter": widgets.Checkbox(False, description="jitter: a random part of each wait", **look),
+        "clients": widgets.IntSlider(1000, 50, 10_000, 50, description="clients", **wide),
+    }
+
+    def prepare(loss, answer_loss, name, first, limit, jitter, clients):
+        delays = policy(name, first, limit, jitter)
+        if not list(policy(name, first, limit, False)(None)):
+            raise ValueError("the first wait is longer than the longest, so nothing would be sent.")
+        return clients, trials.ask_often(clients, delays, loss / 100, answer_loss / 100, time.time_ns(), batch=20)
+
+    def draw(ax, measured, values):
+        figure = ax.figure
+        ax.remove()
+        figure.set_size_inches(8, 4.6)
+        left, right = figure.subplots(1, 2, width_ratios=[1.3, 1])
+        last = measured[-1]
+        plots.ladder(last.outcome, last.fates, left)
+        settings = [values[name] for name in ("name", "first", "limit")]
+        tries = len(list(policy(*settings, False)(None)))
+        fail = odds.failure(values["loss"] / 100, values["answer_loss"] / 100)
+        plots.sends(measured, fail, tries, right)
+        left.set_xlim(-0.85, 1.15)  # room for the waits' lengths in half a figure
+        left.set_title("The last question", pad=24)
+        right.set_title("Sends (◆ predicted)")
+        right.get_legend().remove()
+        right.set_ylim(0, 1.15 * right.get_ylim()[1] / 1.3)
+        return plots.describe_sends(measured, fail, tries)
+
+    return Playground(controls, prepare, draw)

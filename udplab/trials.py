@@ -1,0 +1,232 @@
+"""The experiments of lesson 2-2. Each runs on real sockets of this machine; theory for them is in `odds`."""
+
+import collections
+import contextlib
+import random
+import socket
+import threading
+import time
+
+from udplab import lossy, retry
+from udplab.serving import MAX_BYTES, Server
+
+HOST = "127.0.0.1"
+
+Trial = collections.namedtuple("Trial", "outcome fates")
+Trial.__doc__ = "A question's `retry.Outcome`, and the `lossy.Fate` of each send."
+
+
+def ask_often(count, delays, loss=0.5, answer_loss=0.0, seed=1, batch=50):
+    """Ask `count` questions, one after another, through a lossy network; yield lists of `Trial`.
+
+    delays: a function that returns a policy for a question, called with a seeded generator of its own
+    The waits are skipped (`lossy.FastForward`), so the seed alone decides the result.
+    """
+    network = lossy.Network(loss, answer_loss, seed=seed, tell=True)
+    rng = random.Random(f"{seed} policy")
+    with Server(retry.respond, make_socket=network.socket) as server:
+        sock = lossy.FastForward(retry.connect(*server.address))
+        with contextlib.closing(sock):
+            for first in range(0, count, batch):
+                trials = []
+                for number in range(first, min(first + batch, count)):
+                    before = len(network.fates)
+                    question = f"question {number + 1}".encode("ascii")
+                    outcome = retry.request(sock, question, delays(rng), clock=sock.clock)
+                    trials.append(Trial(outcome, network.fates[before:]))
+                yield trials
+
+
+def give_ups(loss, both, count=1000, seed=1):
+    """Return how many of `count` questions get no answer; `both`: whether answers are lost as often as requests."""
+    batches = ask_often(count, lambda rng: retry.exponential(), loss, loss if both else 0.0, seed)
+    return sum(trial.outcome.answer is None for batch in batches for trial in batch)
+
+
+def spent(outcome):
+    """Return how many seconds a question took, until its answer or until the client gave up."""
+    return outcome.attempts[-1].ended - outcome.attempts[0].at
+
+
+# --- Late answers ---
+
+
+def echo(data):
+    """Answer with the question itself, so that everybody sees which question an answer belongs to."""
+    token, message = retry.split(data)
+    return None if message.startswith(b"answer to ") else token + b"answer to " + message
+
+
+def ask_in_turn(address, count, delays, ids, pause=0.0):
+    """Ask questions 1, 2, 3 ... over one socket; return a list of (question, answer), answer None for none.
+
+    delays: a function that returns a policy; ids: whether to use request IDs; pause: seconds after each answer
+    """
+    pairs = []
+    with retry.connect(*address) as sock:
+        for number in range(1, count + 1):
+            question = f"question {number}".encode("ascii")
+            outcome = retry.request(sock, question, delays(), token=None if ids else b"")
+            pairs.append((question, outcome.answer))
+            time.sleep(pause)  # the user thinks
+    return pairs
+
+
+def wrong(pairs):
+    """Return how many questions got the answer to another question."""
+    return sum(answer is not None and answer != b"answer to " + question for question, answer in pairs)
+
+
+# --- The herd ---
+
+Herd = collections.namedtuple("Herd", "step arrived served dropped left")
+Herd.__doc__ = """What 100 clients that failed together did to a server.
+
+step: length of a step in seconds
+arrived: datagrams sent in each step
+served: datagrams that the server read in each step
+dropped: datagrams for which its receive queue had no room
+left: clients that gave up
+"""
+
+
+def herd(delays, clients=100, capacity=10, step=0.01, queue_bytes=8192, seed=1):
+    """Let all clients fail at time 0 and try again as their policies say; return the `Herd`.
+
+    delays: a function that returns a policy, called with a seeded generator
+    capacity: datagrams that the server reads in a step; queue_bytes: its receive buffer, as asked for (SO_RCVBUF)
+
+    The datagrams and the queue are real, the time goes in steps: in each, the clients whose wait is over send, then
+    the server reads. So the result does not depend on how busy this machine is.
+    """
+    rng = random.Random(f"{seed} herd")
+    policies = [iter(delays(rng)) for _ in range(clients)]
+    due = {client: round(next(policy) / step) for client, policy in enumerate(policies)}
+    arrived, served, left, sent = [], [], 0, 0
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender,
+    ):
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, queue_bytes)
+        server.bind((HOST, 0))
+        server.setblocking(False)
+        now = 0
+        while due:
+            sending = [client for client, at in due.items() if at == now]
+            for client in sending:
+                wait = next(policies[client], None)
+                if wait is None:  # it has tried as often as its policy allows
+                    del due[client]
+                    left += 1
+                    continue
+                sender.sendto(client.to_bytes(4, "big"), server.getsockname())
+                sent += 1
+                due[client] = now + max(1, round(wait / step))
+            before = sent - sum(arrived)
+            arrived.append(before)
+            read = 0
+            while read < capacity:
+                try:
+                    client = int.from_bytes(server.recv(4), "big")
+                except BlockingIOError:
+                    break
+                read += 1
+                due.pop(client, None)
+            served.append(read)
+            now += 1
+        waiting = 0
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                server.recv(4)
+                waiting += 1
+    return Herd(step, arrived, served, sent - sum(served) - waiting, left)
+
+
+# --- An adaptive wait ---
+
+
+def stepped(delays):
+    """Measure a round trip for each delay (seconds) that the network has in turn; return the times in seconds."""
+    network = lossy.Network()
+    measured = []
+    with (
+        Server(retry.respond, make_socket=network.socket) as server,
+        retry.connect(*server.address) as sock,
+    ):
+        for delay in delays:
+            network.delay = (delay, delay)
+            outcome = retry.request(sock, b"how far?", retry.fixed(5.0, 1), clock=time.perf_counter)
+            measured.append(spent(outcome))
+    return measured
+
+
+def follow(round_trips, rto):
+    """Feed round trips (seconds) to an `Rto`; return a list of (smoothed round trip, value before it), in seconds.
+
+    The value before a round trip is the wait that its question would have had.
+    """
+    track = []
+    for round_trip in round_trips:
+        before = rto.value
+        rto.sample(round_trip)
+        track.append((rto.smoothed, before))
+    return track
+
+
+# --- The loop ---
+
+
+def naive(data):
+    """Answer everything, answers too, as the original listing does."""
+    return f"Your data was {len(data)} bytes long".encode("ascii")
+
+
+def loop(respond, seconds=0.2):
+    """Let two servers meet after one forged datagram; return how many datagrams travelled.
+
+    After `seconds` the first one falls silent, come what may, and both stop.
+    """
+    sockets, over = [], threading.Event()
+
+    def bounded(data):
+        return None if over.is_set() else respond(data)
+
+    with Server(bounded, make_socket=kept_socket(sockets)) as one, Server(respond) as two:
+        sockets[0].sendto(b"hello", two.address)  # forged: it says that it comes from the first server
+        over.wait(seconds)
+        over.set()
+        one.stop()
+        return 1 + one.counts["answered"] + two.counts["answered"]
+
+
+# --- What connect() does ---
+
+
+def dead_port():
+    """Return a UDP port of this machine that nobody has: it was free a moment ago, and the system gave it out."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind((HOST, 0))
+        return sock.getsockname()[1]
+
+
+def kept_socket(kept):
+    """Return a `make_socket` for a Server that also puts the socket into the list `kept`.
+
+    What is sent over that socket has the server's own address: byte for byte what a forger would send. To really
+    forge an address takes the rights of an administrator.
+    """
+
+    def make_socket(*kind):
+        kept.append(socket.socket(*kind))
+        return kept[-1]
+
+    return make_socket
+
+
+def received(sock, timeout=1.0):
+    """Return the next datagram that the socket's filter lets through, or None after `timeout` seconds."""
+    sock.settimeout(timeout)
+    try:
+        return sock.recv(MAX_BYTES)
+    except TimeoutError:
+        return None
