@@ -9,7 +9,8 @@ The rules (Linux; ip(7), RFC 1122 section 3.3.6, RFC 2644):
 4. On a host that takes the datagram, a socket hears it if its port is the datagram's, and its address is "" or
    exactly the one that the datagram was sent to.
 
-A plan is a list of hosts from `udplab.lan.plan.plan_switch`, a net what `lan.switch` builds from the same names.
+A plan is a list of hosts from `udplab.lan.plan.plan_switch`, a net what `lan.switch` builds from the same names. Where
+this machine has no LAN, net is None: then a measurement returns None, and the prediction stands alone.
 """
 
 import collections
@@ -102,6 +103,8 @@ def has(host, address):
 
 def measure(net, sender, destinations, binds, permission=True, source="", port=PORT):
     """Send a real datagram to each destination; return the list of `Trial`s. Parameters as in `predict`."""
+    if net is None:
+        return None
     with contextlib.ExitStack() as stack:
         ears = {}
         for host in net:
@@ -198,6 +201,8 @@ def measure_members(net, sender, members, group=GROUP):
     Every host listens at "" and the port, members or not. No SO_BROADCAST is set. The datagram lives for one hop
     (IP_MULTICAST_TTL is 1 at first, ip(7)).
     """
+    if net is None:
+        return None
     with contextlib.ExitStack() as stack:
         ears = {host.name: stack.enter_context(host.socket()) for host in net}
         for name, ear in ears.items():
@@ -219,6 +224,8 @@ def membership(group, index):
 
 def measure_all_nodes(net, sender):
     """Send one IPv6 datagram to ff02::1, all nodes on the link; return the names of the hosts that heard it."""
+    if net is None:
+        return None
     with contextlib.ExitStack() as stack:
         ears = {host.name: stack.enter_context(host.socket(socket.AF_INET6)) for host in net}
         for ear in ears.values():
