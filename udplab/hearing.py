@@ -141,6 +141,8 @@ def arrived(sock):
 
 # --- What it costs ---
 
+WAYS = "unicast", "broadcast"
+
 Cost = collections.namedtuple("Cost", "hosts wanted way sent interrupted")
 Cost.__doc__ = """What it took to reach some hosts of a subnet.
 
@@ -178,6 +180,21 @@ def measure_cost(net, wanted, way):
         )
         interrupted = sum(any(is_udp(packet) for packet in arrived(tap)) for tap in taps)
     return Cost(len(others), wanted, way, sent, interrupted)
+
+
+def predict_costs(numbers, wanted=None):
+    """Return the `Cost`s of both ways for each number of hosts; wanted: how many need the message (None: all)."""
+    return [predict_cost(hosts, wanted or hosts, way) for way in WAYS for hosts in numbers]
+
+
+def measure_costs(switch, numbers, wanted=None):
+    """Measure the same on a network for each number of hosts, made by `switch` (`lan.switch`)."""
+    found = {}
+    for hosts in numbers:
+        with switch("sender", *(f"host{number}" for number in range(1, hosts + 1))) as net:
+            for way in WAYS:
+                found[way, hosts] = measure_cost(net, wanted or hosts, way)
+    return [found[way, hosts] for way in WAYS for hosts in numbers]
 
 
 def is_udp(packet):
