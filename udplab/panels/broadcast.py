@@ -59,6 +59,13 @@ def who_hears():
         return plots.describe_network("alice", predicted, measured)
 
     playground = Playground(controls, prepare, draw)
+
+    def run_again(_change):
+        if playground.task is None or playground.task.done():
+            playground.run()
+        else:  # with the new values, as soon as it can
+            playground.task.add_done_callback(lambda task: playground.run())
+
     for control in controls.values():
-        control.observe(lambda change: playground.run(), "value")
+        control.observe(run_again, "value")
     return playground
