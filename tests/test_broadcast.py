@@ -353,7 +353,12 @@ def test_the_network_has_an_arrow_for_each_way_that_was_heard():
     assert "nobody hears it" in draw.network(PLAN, "alice", predicted[2]).get_title()
     refused = predicted[0]._replace(error="EACCES", heard=())
     assert "EACCES, nothing was sent" in draw.network(PLAN, "alice", refused, refused).get_title()
-    assert "not sent: EACCES" in draw.describe_network("alice", refused, refused)
+    mixed = refused._replace(binds={"alice": "own address", "bob": "every address", "dave": "own address"})
+    assert draw.describe_network("alice", mixed, mixed).splitlines() == [
+        "alice sends to 10.0.0.2",
+        "listening: alice, dave at own address; bob at every address",
+        "heard by: not sent: EACCES",
+    ]
 
 
 def test_the_network_shows_that_a_sender_hears_itself():

@@ -152,7 +152,10 @@ def _edge(start, end, half_width=0.7, half_height=0.52):
 def describe_network(sender, predicted, measured=None):
     """Return the text twin of `network`."""
     trial = measured or predicted
-    binds = ", ".join(f"{name} at {kind}" for name, kind in trial.binds.items())
+    kinds = {}
+    for name, kind in trial.binds.items():
+        kinds.setdefault(kind, []).append(name)
+    binds = "; ".join(f"{', '.join(names)} at {kind}" for kind, names in kinds.items())
     verb = "heard by" if measured else "predicted, not measured: heard by"
     return f"{sender} sends to {trial.destination}\nlistening: {binds or 'nobody'}\n{verb}: {hearers(trial)}"
 
