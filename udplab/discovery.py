@@ -132,29 +132,29 @@ def gather(net, delays, work=0.002, queue_bytes=8192, clock=time.perf_counter, s
 def _play(due, servers, sock, settle, work, clock, sleep):
     """Send the answers that are due and read them, each at its time; return the `Answer`s."""
     zero, sent, heard = clock(), {}, {}
-    free = 0.0
+    free = 0.0  # when the asker can take the next answer
     due = collections.deque(due)
-    maybe = settled = False  # whether something may wait in the asker's queue, whether all has arrived
-    while due or maybe or not settled:
-        if due and (not maybe or due[0][0] <= free):
+    waiting = travelling = False  # whether there may be answers in the asker's queue, and on the way to it
+    while due or waiting:
+        if due and (not waiting or due[0][0] <= free):
             at, name, data, peer = due.popleft()
             _wait_until(zero + at, clock, sleep)
             servers[name].sendto(data, peer)
             sent[name] = clock() - zero
             free = max(free, at)
-            maybe = True
-        elif maybe:
-            _wait_until(zero + free, clock, sleep)
-            try:
-                name = sock.recv(MAX_BYTES, socket.MSG_DONTWAIT).split(b" ")[3].decode()
-            except BlockingIOError:
-                maybe = False
-                continue
-            heard[name] = clock() - zero
-            free += work
-        else:
+            waiting = travelling = True
+            continue
+        _wait_until(zero + free, clock, sleep)
+        if travelling:
             settle()
-            settled = maybe = True
+            travelling = False
+        try:
+            name = sock.recv(MAX_BYTES, socket.MSG_DONTWAIT).split(b" ")[3].decode()
+        except BlockingIOError:
+            waiting = False
+            continue
+        heard[name] = clock() - zero
+        free += work
     return [Answer(name, when, heard.get(name)) for name, when in sent.items()]
 
 

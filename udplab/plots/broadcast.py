@@ -182,6 +182,7 @@ def cost(predicted, measured, field, title, reason=None, ax=None):
     what = {"sent": "frames sent", "interrupted": "hosts that got a frame"}[field]
     ax.set(xlabel="hosts on the subnet", ylabel=what, title=titled(title, reason), xticks=numbers)
     ax.set_ylim(0, 1.12 * max(getattr(record, field) for record in predicted))
+    ax.yaxis.get_major_locator().set_params(integer=True)
     ax.legend(loc="upper left")
     return ax
 
