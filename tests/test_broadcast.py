@@ -478,6 +478,6 @@ def test_a_right_spread():
 
 def test_the_lesson_modules_import_nothing_slow():
     slow = "{'matplotlib', 'numpy', 'IPython', 'ipywidgets', 'dataclasses', 'typing'}"
-    code = f"import sys, udplab.broadcast; print(*{slow} & set(sys.modules))"
+    code = f"import sys; before = {{*sys.modules}}; import udplab.broadcast; print(*{slow} & {{*sys.modules}} - before)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20)
     assert done.stdout == "\n"
