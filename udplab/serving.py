@@ -200,10 +200,15 @@ class Server:
         Closing the socket does not wake a thread that waits in recvfrom, and shutdown() does not on every system.
         """
         host, port = self.address
-        # An error means that the thread has closed the socket already, or that its queue is full and it is awake.
-        with contextlib.suppress(OSError):
+        try:
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)  # it may be bound to a broadcast address
             self._sock.sendto(b"", ("127.0.0.1" if host == "0.0.0.0" else host, port))
+        except OSError:
+            # The thread has closed the socket already; or its queue is full and it is awake; or nothing can be sent
+            # to its address, as to "<broadcast>" without a default route. Then Linux ends the wait at a shutdown,
+            # although it calls the socket "not connected".
+            with contextlib.suppress(OSError):
+                self._sock.shutdown(socket.SHUT_RDWR)
 
 
 def unanswerable(peer, address):

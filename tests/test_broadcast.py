@@ -1,0 +1,483 @@
+"""Tests of lesson 2-4 that need one machine only: listing, rules, plots, exercises, what is left without a LAN."""
+
+import asyncio
+import errno
+import random
+import signal
+import socket
+import subprocess
+import sys
+
+import matplotlib
+import matplotlib.pyplot as plt
+import pytest
+
+from udplab import broadcast, discovery, hearing, lan, terminal
+from udplab.exercises import broadcast as exercise
+from udplab.lan.plan import plan_switch
+from udplab.panels import broadcast as panel
+from udplab.plots import broadcast as draw
+from udplab.serving import Record, Server
+
+matplotlib.use("Agg")
+PLAN = plan_switch(("alice", "bob", "carol"), ("dave",), ("carol",))
+HOSTS = [host.name for host in PLAN]
+BINDS = dict.fromkeys(HOSTS, hearing.EVERY)
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="127.255.255.255 is known to work on Linux only")
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+def run(*arguments):
+    command = [sys.executable, "-X", "dev", "-W", "error", "-m", "udplab.broadcast", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=20)
+
+
+# ---- The listing ----
+
+
+class Refusing:
+    """A socket whose sendto fails with a given error."""
+
+    def __init__(self, error):
+        self.error, self.options = error, []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def setsockopt(self, *option):
+        self.options.append(option)
+
+    def sendto(self, data, address):
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (PermissionError(errno.EACCES, "x"), "No permission: 10.0.0.255 is a broadcast address"),
+        (PermissionError(errno.EPERM, "x"), "perhaps a firewall"),
+        (OSError(errno.ENETUNREACH, "x"), "No route to 10.0.0.255"),
+        (OSError(errno.EHOSTUNREACH, "x"), "No route to 10.0.0.255"),
+        (OSError(errno.EADDRNOTAVAIL, "x"), "No route to 10.0.0.255"),
+        (socket.gaierror(-2, "x"), "'10.0.0.255' is neither an address nor a known name"),
+        (OSError(errno.ENOBUFS, "no buffer"), "Cannot send to 10.0.0.255: no buffer."),
+    ],
+)
+def test_fault_27_every_failure_is_one_line(error, words, capsys):
+    sock = Refusing(error)
+    with pytest.raises(SystemExit) as end:
+        terminal.run(broadcast.client, "10.0.0.255", 1060, True, lambda *kind: sock)
+    assert words in end.value.code and "\n" not in end.value.code
+    assert sock.options == [(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)]
+    assert capsys.readouterr().out == ""
+
+
+@on_linux
+def test_fault_27_no_permission_on_a_real_socket():
+    with pytest.raises(OSError, match=r"No permission: 127\.255\.255\.255 is a broadcast address"):
+        broadcast.client(broadcast.LOOPBACK, 1060, permission=False)
+
+
+@on_linux
+@pytest.mark.parametrize(
+    ("destination", "end"),
+    [
+        ("127.255.255.255", ": a broadcast, for every host of the subnet."),
+        ("127.0.0.1", "."),
+        ("127.0.7.255", ", as to one host: it is not a broadcast address of this machine's own subnets."),
+    ],
+)
+def test_the_client_says_whom_it_reached(destination, end, capsys):
+    broadcast.client(destination, 1060)
+    assert capsys.readouterr().out == f"Sent 18 bytes to {destination}, port 1060{end}\n"
+
+
+def test_whether_it_is_a_broadcast_is_unknown_elsewhere(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert broadcast.is_broadcast("127.0.0.1") is None and broadcast.reach("10.0.0.255") == ""
+
+
+@on_linux
+def test_the_program_from_end_to_end():
+    command = [sys.executable, "-X", "dev", "-W", "error", "-m", "udplab.broadcast"]
+    with subprocess.Popen(
+        [*command, "server", "127.255.255.255", "-p", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as server:
+        port = server.stdout.readline().split(", ")[1].strip(")\n")
+        busy = run("server", "127.255.255.255", "-p", port)
+        assert (busy.returncode, busy.stderr) == (1, terminal.cannot_listen(OSError(98, ""), "", port) + "\n")
+        assert run("-p", port, "client", "127.255.255.255").returncode == 0
+        assert "says b'Broadcast datagram'\n" in server.stdout.readline()
+        server.send_signal(signal.SIGINT)
+        assert server.wait(10) == 130 and server.stderr.read() == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (["client", ""], 1, "Nobody to send to"),
+        (["client", "10.0.0.256"], 1, "neither an address nor a known name"),
+        (["server", "192.0.2.77"], 1, "192.0.2.77 is not an address of this machine"),
+        (["client", "x", "-p", "0"], 2, "1 to 65535"),
+        (["client", "x", "-p", "70000"], 2, "is not a port"),
+        (["server"], 2, "required: HOST"),
+    ],
+)
+def test_expected_failures_of_the_program(arguments, status, words):
+    done = run(*arguments)
+    assert done.returncode == status and words in done.stderr and "Traceback" not in done.stderr
+    assert status == 2 or done.stderr.count("\n") == 1
+
+
+def test_a_line_of_the_log_is_safe_and_says_what_was_cut():
+    record = Record(1, 0.0, ("10.0.0.1", 5), b"\x1b[31m\n", 6, "dropped", None, None, "")
+    assert broadcast.in_words(record) == "The client at ('10.0.0.1', 5) says b'\\x1b[31m\\n'"
+    assert "(the first 6 of 900 bytes)" in broadcast.in_words(record._replace(size=900))
+
+
+# ---- Loopback ----
+
+
+@on_linux
+@pytest.mark.parametrize(
+    ("bind", "destination", "permission", "outcome"),
+    [
+        (broadcast.LOOPBACK, broadcast.LOOPBACK, True, "heard"),
+        (broadcast.LOOPBACK, broadcast.LOOPBACK, False, "EACCES"),
+        ("127.0.0.1", broadcast.LOOPBACK, True, "silence"),
+        (broadcast.LOOPBACK, "127.0.0.1", True, "silence"),
+        ("127.0.0.1", "127.0.0.1", False, "heard"),
+        ("192.0.2.77", "127.0.0.1", True, "EADDRNOTAVAIL"),
+    ],
+)
+def test_who_hears_on_loopback(bind, destination, permission, outcome):
+    assert (
+        broadcast.over_loopback(bind, destination, permission, timeout=0.01 if outcome == "silence" else 2) == outcome
+    )
+
+
+@on_linux
+def test_fault_28_reuse_steals_unicast_and_shares_broadcast():
+    assert broadcast.two_receivers("127.0.0.1") == (0, 20)
+    assert broadcast.two_receivers(broadcast.LOOPBACK) == (20, 20)
+
+
+def test_fault_28_our_servers_refuse_a_second_one():
+    with pytest.raises(OSError) as refused:
+        broadcast.two_receivers("127.0.0.1", reuse=False)
+    assert refused.value.errno == errno.EADDRINUSE
+    with Server(broadcast.listen) as server:
+        assert server._sock.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR) == 0
+        with pytest.raises(OSError) as refused:
+            Server(broadcast.listen, port=server.address[1]).start()
+        assert refused.value.errno == errno.EADDRINUSE
+
+
+# ---- Prediction ----
+
+
+@pytest.mark.parametrize(
+    ("sender", "destination", "options", "result"),
+    [
+        ("alice", "10.0.0.255", {}, (None, ("alice", "bob", "carol", "router"))),
+        ("alice", "10.0.0.255", {"permission": False}, ("EACCES", ())),
+        ("alice", "<broadcast>", {}, (None, ("alice", "bob", "carol", "router"))),
+        ("alice", "10.0.1.255", {"permission": False}, (None, ("router",))),
+        ("alice", "10.0.1.1", {}, (None, ("dave",))),
+        ("alice", "10.0.0.77", {}, (None, ())),
+        ("dave", "10.0.1.255", {}, (None, ("dave", "router"))),
+        ("carol", "<broadcast>", {"permission": False}, ("ENETUNREACH", ())),
+        ("carol", "<broadcast>", {"source": "10.0.0.3"}, (None, ("alice", "bob", "carol", "router"))),
+        ("carol", "10.0.1.1", {}, ("ENETUNREACH", ())),
+        ("router", "<broadcast>", {}, ("ENETUNREACH", ())),
+        ("router", "<broadcast>", {"source": "10.0.1.254"}, (None, ("dave", "router"))),
+    ],
+)
+def test_delivery(sender, destination, options, result):
+    assert hearing.delivery(PLAN, sender, destination, **options) == result
+
+
+def test_a_socket_hears_its_own_address_only():
+    assert hearing.accepts(("", 1060), "10.0.0.255", 1060)
+    assert hearing.accepts(("10.0.0.255", 1060), "10.0.0.255", 1060)
+    assert not hearing.accepts(("10.0.0.2", 1060), "10.0.0.255", 1060)
+    assert not hearing.accepts(("", 1061), "10.0.0.255", 1060)
+    assert not hearing.accepts(("10.0.0.255", 1060), hearing.LIMITED, 1060)
+
+
+def test_predicted_costs_and_members():
+    assert hearing.predict_costs([4], wanted=2) == [(4, 2, "unicast", 2, 2), (4, 2, "broadcast", 1, 4)]
+    assert hearing.predict_costs([4])[0] == (4, 4, "unicast", 4, 4)
+    assert hearing.predict_members(PLAN, "alice", ("bob", "dave")) == ("bob",)
+
+
+# ---- Discovery ----
+
+
+def test_a_server_answers_only_its_own_question():
+    respond = discovery.responder(b"time", b"bob")
+    assert respond(discovery.question(b"time", b"77")) == b"here time 77 bob"
+    assert respond(b"find print 77") is None and respond(b"here time 77") is None
+    for data in (b"", b"find", b"here time 77 bob"):  # four words: an answer is no question
+        with pytest.raises(ValueError):
+            respond(data)
+
+
+class Script:
+    """A socket that plays arrivals; each takes a tenth of a second of the scripted clock."""
+
+    def __init__(self, arrivals):
+        self.arrivals, self.now, self.sent, self.timeouts = list(arrivals), 0.0, [], []
+
+    def setsockopt(self, *option):
+        assert option == (socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+
+    def settimeout(self, seconds):
+        self.timeouts.append(seconds)
+
+    def sendto(self, data, address):
+        self.sent.append((data, address))
+
+    def recvfrom(self, size):
+        self.now += 0.1
+        if not self.arrivals:
+            raise TimeoutError
+        return self.arrivals.pop(0)
+
+
+def test_find_believes_answers_with_its_token_only():
+    script = Script([(b"here time 5 bob", 1), (b"here time 6 eve", 2), (b"\xff", 3), (b"here time 5 carol", 4)])
+    found = discovery.find(script, "all", b"time", wait=1, token=b"5", clock=lambda: script.now)
+    assert found == {1: b"bob", 4: b"carol"} and script.sent == [(b"find time 5", "all")]
+
+
+def test_find_keeps_its_deadline_while_junk_arrives():
+    script = Script([(b"junk", 9)] * 100)
+    assert discovery.find(script, "all", b"time", wait=0.35, clock=lambda: script.now) == {}
+    assert script.timeouts == pytest.approx([0.35, 0.25, 0.15, 0.05])
+
+
+def test_each_question_has_a_token_of_its_own():
+    scripts = [Script([]) for _ in range(2)]
+    for script in scripts:
+        discovery.find(script, "all", b"time", clock=lambda: script.now)  # noqa: B023
+    assert scripts[0].sent != scripts[1].sent
+
+
+def test_the_predicted_queue():
+    together = discovery.predict_answers([0.0] * 5, work=1.0, room=2)
+    assert [answer.heard for answer in together] == [0.0, 1.0, None, None, None]
+    apart = discovery.predict_answers([4.0, 0.0, 2.0], work=1.0, room=1)
+    assert [answer.heard for answer in apart] == [0.0, 2.0, 4.0] and discovery.lost(apart) == 0
+    assert discovery.lost(discovery.predict_answers([0.0, 0.5, 0.6, 1.7], work=1.0, room=1)) == 1
+
+
+def test_delays_are_drawn_from_the_given_lots():
+    lots = discovery.delays(100, 0.2, random.Random(4))
+    assert lots == discovery.delays(100, 0.2, random.Random(4)) and 0 <= min(lots) < 0.05 < 0.15 < max(lots) <= 0.2
+
+
+def test_a_forged_packet_names_the_sender_that_was_asked_for():
+    packet = discovery.forged(("10.0.0.2", 5000), ("10.0.0.255", 1060), b"hi")
+    assert packet[12:16] == bytes([10, 0, 0, 2]) and packet[16:20] == bytes([10, 0, 0, 255])
+    assert packet[20:28] == bytes.fromhex("1388 0424 000a 0000") and packet[28:] == b"hi"
+
+
+# ---- Without a LAN ----
+
+
+def test_without_a_network_nothing_is_measured():
+    assert hearing.measure(None, "alice", ["10.0.0.2"], BINDS) is None
+    assert hearing.measure_members(None, "alice", ()) is hearing.measure_all_nodes(None, "alice") is None
+    assert discovery.gather(None, []) is discovery.amplify(None, "a", "b") is None
+    assert discovery.room(None) == 20
+
+
+async def played(playground):
+    playground.run()
+    await playground.task
+    return playground
+
+
+def test_the_playground_without_a_lan_shows_the_prediction(monkeypatch):
+    monkeypatch.setattr(lan, "unavailable", lambda: "no namespaces on this machine")
+    playground = asyncio.run(played(panel.who_hears()))
+    assert playground.status.value == "Done: 1 of 1."
+    assert "predicted, not measured: heard by: alice, bob, carol" in playground.text.value
+    assert playground.frames > 0
+
+
+# ---- Plots ----
+
+
+def marks(ax, marker):
+    return [(line.get_xdata()[0], line.get_ydata()[0]) for line in ax.lines if line.get_marker() == marker]
+
+
+def test_the_matrix_shows_predictions_and_measurements():
+    predicted = hearing.predict(PLAN, "alice", ["10.0.0.2", "10.0.1.255"], BINDS)
+    measured = [predicted[0], predicted[1]._replace(heard=("dave",))]
+    ax = draw.matrix(predicted, measured, HOSTS)
+    assert marks(ax, "s") == [(1, 0), (4, 1)] and marks(ax, "o") == [(1, 0), (3, 1)]
+    assert len(marks(ax, "x")) == 8 and ax.get_title() == "Who hears?"
+    assert draw.describe_matrix(predicted, measured).endswith("the same: False")
+    assert draw.describe_matrix(predicted, predicted).endswith("the same: True")
+
+
+def test_the_matrix_alone_says_that_it_is_a_prediction_and_why():
+    predicted = hearing.predict(PLAN, "alice", ["10.0.0.2"], BINDS)
+    ax = draw.matrix(predicted, None, HOSTS, reason="no namespaces")
+    assert ax.get_title() == "Who hears?\nPrediction only: no namespaces"
+    assert marks(ax, "o") == marks(ax, "x") == []
+    assert draw.describe_matrix(predicted).endswith("(predicted, not measured)")
+
+
+def arrows(ax):
+    return [text.arrow_patch for text in ax.texts if getattr(text, "arrow_patch", None)]
+
+
+def test_the_network_has_an_arrow_for_each_way_that_was_heard():
+    predicted = hearing.predict(PLAN, "alice", ["10.0.0.2", "10.0.1.1", "10.0.0.77"], BINDS)
+    assert [len(arrows(draw.network(PLAN, "alice", trial))) for trial in predicted] == [2, 4, 0]
+    assert arrows(draw.network(PLAN, "alice", predicted[0]))[0].get_linestyle() == "--"
+    ax = draw.network(PLAN, "alice", predicted[0], predicted[0])
+    assert arrows(ax)[0].get_linestyle() == "-" and len({text.get_text() for text in ax.texts if text.get_text()}) == 7
+    assert "nobody hears it" in draw.network(PLAN, "alice", predicted[2]).get_title()
+    refused = predicted[0]._replace(error="EACCES", heard=())
+    assert "EACCES, nothing was sent" in draw.network(PLAN, "alice", refused, refused).get_title()
+    mixed = refused._replace(binds={"alice": "own address", "bob": "every address", "dave": "own address"})
+    assert draw.describe_network("alice", mixed, mixed).splitlines() == [
+        "alice sends to 10.0.0.2",
+        "listening: alice, dave at own address; bob at every address",
+        "heard by: not sent: EACCES",
+    ]
+
+
+def test_the_network_shows_that_a_sender_hears_itself():
+    trial = hearing.predict(PLAN, "alice", ["10.0.0.255"], {"alice": hearing.EVERY})[0]
+    ax = draw.network(PLAN, "alice", trial, trial)
+    assert [text.get_text() for text in ax.texts if text.get_text() == "heard its own"] and len(arrows(ax)) == 1
+
+
+def test_the_cost_plot():
+    predicted = hearing.predict_costs([2, 4])
+    lines = draw.cost(predicted, predicted, "sent", "t").lines
+    assert [list(line.get_ydata()) for line in lines] == [[2, 4], [2, 4], [1, 1], [1, 1]]
+    assert len(draw.cost(predicted, None, "interrupted", "t", "why").lines) == 2
+    assert draw.describe_cost(predicted, predicted).endswith("True")
+    assert draw.describe_cost(predicted).endswith("(predicted, not measured)")
+
+
+def test_the_timeline_and_the_losses():
+    answers = discovery.predict_answers([0.0, 0.0, 0.0], work=0.001, room=2)
+    ax = draw.timeline(answers, answers, "t")
+    assert [line.get_label() for line in ax.lines[2:]] == ["sent", "read by the asker", "sent, and lost"]
+    assert list(ax.lines[-1].get_ydata()) == [3]
+    assert draw.describe_timeline(answers, answers).splitlines() == [
+        "measured: kept 2 + dropped 1 = 3, some were lost: True",
+        "predicted: kept 2 + dropped 1 = 3, some were lost: True",
+    ]
+    assert draw.timeline(answers, None, "t", "why").get_title() == "t\nPrediction only: why"
+    ax = draw.losses({0.0: 9, 0.1: 0}, {0.0: 8, 0.1: 0}, 40)
+    assert [list(line.get_ydata()) for line in ax.lines] == [[9, 0], [8, 0]]
+    assert "kept 31 + dropped 9 = 40 (predicted)" in draw.describe_losses({0.0: 9}, None, 40)
+
+
+# ---- Exercises ----
+
+ALL = [exercise.matrix, exercise.subnet, exercise.permission, exercise.find, exercise.spread]
+
+
+@pytest.mark.parametrize("each", ALL)
+def test_exercises_not_tried(each, capsys):
+    each.check(...)
+    assert capsys.readouterr().out.startswith("Not tried yet.")
+    each.hint()
+    assert len(capsys.readouterr().out) > 20
+
+
+@pytest.mark.parametrize("each", ALL[:4])
+def test_the_solutions_pass(each, capsys):
+    import ipaddress
+
+    each.solution()
+    scope = {"socket": socket, "ipaddress": ipaddress}
+    exec(capsys.readouterr().out, scope)
+    answer = scope.get("answer") or scope.get("broadcast_address") or scope.get("find")
+    assert each.verdict(answer).startswith("Right.")
+
+
+def first_answer_only(sock, address):
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+    sock.settimeout(0.2)
+    sock.sendto(b"find time 77", address)
+    return [sock.recvfrom(100)[0].removeprefix(b"here time 77 ")]
+
+
+def no_timeout(sock, address):
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+    sock.sendto(b"find time 77", address)
+    while True:
+        sock.recvfrom(100)
+
+
+def no_permission(sock, address):
+    sock.sendto(b"find time 77", address)
+
+
+def wrong_question(sock, address):
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+    sock.sendto(b"hello", address)
+
+
+@pytest.mark.parametrize(
+    ("each", "answer", "words"),
+    [
+        (exercise.matrix, {"10.0.0.2": []}, "Expected a dict with the keys"),
+        (
+            exercise.matrix,
+            {each: ["bob"] for each in exercise.DESTINATIONS},
+            "For 10.0.0.2: expected [], but got ['bob']",
+        ),
+        (
+            exercise.subnet,
+            lambda address, prefix: address.rpartition(".")[0] + ".255",
+            "For 10.0.0.1/8: Expected '10.255",
+        ),
+        (
+            exercise.permission,
+            ["sent", "EACCES", "EACCES", "EACCES"],
+            "For 10.0.1.255: expected 'sent', since alice is",
+        ),
+        (exercise.permission, "sent", "a list of 4 words"),
+        (exercise.find, first_answer_only, "Expected [b'bob', b'carol'], but got [b'carol']"),
+        (exercise.find, no_timeout, "waits for ever"),
+        (exercise.find, no_permission, "PermissionError"),
+        (exercise.find, wrong_question, "b'find time 77'"),
+        (exercise.spread, 20, "at least 80 ms"),
+        (exercise.spread, 5000, "no more than a second"),
+        (exercise.spread, "80", "a number"),
+    ],
+)
+def test_wrong_answers_are_told_what_was_expected(each, answer, words):
+    verdict = each.verdict(answer)
+    assert verdict.startswith("Not yet.") and words in verdict
+
+
+def test_a_right_spread():
+    assert exercise.spread.verdict(160).startswith("Right.")
+
+
+def test_the_lesson_modules_import_nothing_slow():
+    slow = "{'matplotlib', 'numpy', 'IPython', 'ipywidgets', 'dataclasses', 'typing'}"
+    code = f"import sys; before = {{*sys.modules}}; import udplab.broadcast; print(*{slow} & {{*sys.modules}} - before)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20)
+    assert done.stdout == "\n"

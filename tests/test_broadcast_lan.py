@@ -1,0 +1,154 @@
+"""Tests of lesson 2-4 on a real network of several hosts, where this machine can have one."""
+
+import asyncio
+import random
+import socket
+
+import pytest
+
+from udplab import broadcast, discovery, hearing, lan
+from udplab.lan.plan import plan_switch
+from udplab.panels import broadcast as panel
+from udplab.serving import Server
+
+REASON = lan.unavailable()
+pytestmark = pytest.mark.skipif(REASON is not None, reason=str(REASON))
+NAMES, BEYOND = ("alice", "bob", "carol"), ("dave",)
+DESTINATIONS = ["10.0.0.2", "10.0.0.255", "<broadcast>", "10.0.1.255"]
+
+
+@pytest.fixture(scope="module")
+def net():
+    with lan.switch(*NAMES, beyond=BEYOND, stray=("carol",)) as network:
+        yield network
+
+
+@pytest.fixture(scope="module")
+def plan():
+    return plan_switch(NAMES, BEYOND, ("carol",))
+
+
+@pytest.fixture(scope="module")
+def crowd():
+    with lan.switch("asker", *(f"server{number}" for number in range(1, 41))) as network:
+        yield network
+
+
+@pytest.mark.parametrize("sender", [*NAMES, *BEYOND, "router"])
+@pytest.mark.parametrize("permission", [True, False])
+def test_who_hears_is_as_predicted(net, plan, sender, permission):
+    """4 destinations and more x 4 binds x 4 hosts and the router, from each host, with and without permission."""
+    more = ["10.0.0.1", "10.0.0.254", "10.0.1.254", "10.0.1.1"]
+    for kind in hearing.KINDS:
+        settings = sender, DESTINATIONS + more, {host.name: kind for host in plan}, permission
+        assert hearing.measure(net, *settings) == hearing.predict(plan, *settings)
+
+
+def test_mixed_binds_and_another_port(net, plan):
+    binds = {"alice": hearing.OTHER, "bob": hearing.SUBNET, "dave": hearing.EVERY}
+    for port in (hearing.PORT, hearing.PORT + 1):
+        settings = "alice", DESTINATIONS, binds, True, "", port
+        assert hearing.measure(net, *settings) == hearing.predict(plan, *settings)
+
+
+@pytest.mark.parametrize("source", ["", "10.0.0.254", "10.0.1.254"])
+def test_a_bound_address_chooses_the_interface(net, plan, source):
+    settings = "router", ["<broadcast>"], {host.name: hearing.EVERY for host in plan}, True, source
+    assert hearing.measure(net, *settings) == hearing.predict(plan, *settings)
+
+
+def test_fault_27_no_route_is_one_line(net):
+    with pytest.raises(OSError, match=r"^No route to <broadcast> from this machine\.") as refused:
+        broadcast.client("<broadcast>", 1060, make_socket=net["carol"].socket)
+    assert "\n" not in str(refused.value)
+
+
+def test_fault_27_no_permission_is_one_line(net):
+    with pytest.raises(OSError, match=r"^No permission: 10\.0\.0\.255 is a broadcast address"):
+        broadcast.client("10.0.0.255", 1060, permission=False, make_socket=net["alice"].socket)
+
+
+def test_the_listing_is_heard_by_a_server_on_another_host(net, capsys):
+    with Server(broadcast.listen, "10.0.0.255", 1060, make_socket=net["bob"].socket) as server:
+        broadcast.client("10.0.0.255", 1060, make_socket=net["alice"].socket)
+        _, records = next(server.follow())
+    assert records[0].data == broadcast.MESSAGE and records[0].peer[0] == "10.0.0.1"
+    assert ": a broadcast," in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("host", ["bob", "carol"])
+def test_a_server_on_the_limited_broadcast_stops_with_or_without_a_route(net, host):
+    server = Server(broadcast.listen, "<broadcast>", 1060, make_socket=net[host].socket).start()
+    server.stop(patience=2)
+    assert not server.running
+
+
+@pytest.mark.parametrize("hosts", range(2, 17))
+def test_frames_are_as_many_as_predicted(hosts):
+    with lan.switch("sender", *(f"host{number}" for number in range(hosts))) as net:
+        for way in hearing.WAYS:
+            for wanted in (hosts, 1):
+                assert hearing.measure_cost(net, wanted, way) == hearing.predict_cost(hosts, wanted, way)
+
+
+def test_costs_of_several_networks():
+    assert hearing.measure_costs(lan.switch, [2, 3], wanted=2) == hearing.predict_costs([2, 3], wanted=2)
+
+
+@pytest.mark.parametrize("members", [(), ("bob",), ("alice", "bob", "dave", "router")])
+def test_a_group_reaches_its_members_on_the_link(net, plan, members):
+    assert hearing.measure_members(net, "alice", members) == hearing.predict_members(plan, "alice", members)
+
+
+def test_all_nodes_are_the_hosts_of_the_link(net):
+    assert hearing.measure_all_nodes(net, "alice") == ("alice", "bob", "carol", "router")
+
+
+def test_discovery_finds_the_servers_of_the_subnet(net):
+    servers = [
+        Server(discovery.responder(b"time", name.encode()), "", 1060, make_socket=net[name].socket)
+        for name in ("bob", "carol", "dave")
+    ]
+    with servers[0], servers[1], servers[2], net["alice"].socket() as sock:
+        found = discovery.find(sock, ("10.0.0.255", 1060), b"time")
+    assert found == {("10.0.0.2", 1060): b"bob", ("10.0.0.3", 1060): b"carol"}
+
+
+def test_answers_at_once_overflow_the_queue_and_delays_mend_it(crowd):
+    room = discovery.room(crowd)
+    assert 1 < room < 40
+    at_once = [0.0] * 40
+    answers = discovery.gather(crowd, at_once, work=0.0001)
+    assert discovery.lost(answers) == discovery.lost(discovery.predict_answers(at_once, 0.0001, room)) == 40 - room
+    spread = discovery.delays(40, 0.1, random.Random(4))
+    assert discovery.lost(discovery.gather(crowd, spread, work=0.001)) == 0
+
+
+def test_a_forged_question_is_answered_to_the_victim(crowd):
+    attack = discovery.amplify(crowd, "server1", "server2")
+    assert attack.answers == 39 and attack.received > 39 * attack.asked
+
+
+def test_a_server_never_answers_a_broadcast_source(net):
+    respond = discovery.responder(b"time", b"bob")
+    with Server(respond, "", 1060, make_socket=net["bob"].socket) as server, net["alice"].socket() as sock:
+        assert server._sock.getsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST) == 0
+        discovery.send_forged(net["carol"], ("10.0.0.255", 1060), ("10.0.0.2", 1060), b"find time 1")
+        assert len(discovery.find(sock, ("10.0.0.2", 1060), b"time")) == 1
+        assert server.counts == {"received": 2, "answered": 1, "dropped": 0, "bad": 0, "errors": 1}
+        assert "PermissionError" in server.log[0].why
+
+
+def test_the_playground_measures_on_a_network_of_its_own():
+    async def play():
+        playground = panel.who_hears()
+        playground.run()
+        await playground.task
+        first = playground.text.value
+        playground.controls["permission"].value = False  # a changed control runs it
+        await playground.task
+        return first, playground.text.value
+
+    first, second = asyncio.run(play())
+    assert "heard by: alice, bob, carol" in first and "predicted" not in first
+    assert "not sent: EACCES" in second

@@ -1,0 +1,175 @@
+"""The exercises of lesson 2-4."""
+
+import collections
+import ipaddress
+import socket
+
+from udplab import hearing
+from udplab.exercises import Exercise, expect
+from udplab.lan.plan import plan_switch
+
+PLAN = plan_switch(("alice", "bob", "carol"), ("dave",))
+BINDS = {
+    "alice": hearing.OWN,
+    "bob": hearing.SUBNET,
+    "carol": hearing.EVERY,
+    "dave": hearing.EVERY,
+}
+DESTINATIONS = ["10.0.0.2", "10.0.0.255", "<broadcast>", "10.0.1.255"]
+
+
+def _matrix(answer):
+    if not isinstance(answer, dict) or set(answer) != set(DESTINATIONS):
+        return f"Expected a dict with the keys {DESTINATIONS}, but got {answer!r}."
+    for trial in hearing.predict(PLAN, "alice", DESTINATIONS, BINDS):
+        if set(answer[trial.destination]) != set(trial.heard):
+            expected, got = sorted(trial.heard), sorted(answer[trial.destination])
+            return f"For {trial.destination}: expected {expected}, but got {got}."
+    return None
+
+
+matrix = Exercise(
+    _matrix,
+    'Two questions are enough: does the host take the datagram, and is the socket\'s address "" or the destination?',
+    'Ask twice for each host. Does the datagram get there at all? Then: is the socket bound to "", or to exactly the '
+    "address in the datagram?",
+    """answer = {
+    "10.0.0.2": [],  # bob's socket is bound to 10.0.0.255, which is not 10.0.0.2
+    "10.0.0.255": ["bob", "carol"],  # alice's own socket is bound to 10.0.0.1
+    "<broadcast>": ["carol"],  # 255.255.255.255 is not 10.0.0.255 either
+    "10.0.1.255": [],  # only the router takes it, and nobody listens there
+}""",
+)
+
+
+def _subnet(function):
+    for address, prefix in (("192.168.1.129", 24), ("10.0.0.1", 8), ("10.1.2.3", 20), ("172.16.5.6", 30)):
+        expected = str(ipaddress.IPv4Interface(f"{address}/{prefix}").network.broadcast_address)
+        got = function(address, prefix)
+        if (problem := expect(expected, str(got) if isinstance(got, ipaddress.IPv4Address) else got)) is not None:
+            return f"For {address}/{prefix}: {problem}"
+    return None
+
+
+subnet = Exercise(
+    _subnet,
+    "The broadcast address has a 1 in every bit that the prefix leaves free. It does not always end in 255.",
+    'ipaddress.IPv4Interface(f"{address}/{prefix}") has a .network, and a network has a .broadcast_address.',
+    """def broadcast_address(address, prefix):
+    return str(ipaddress.IPv4Interface(f"{address}/{prefix}").network.broadcast_address)""",
+)
+
+
+def _permission(answer):
+    reasons = {
+        "10.0.0.2": "it is one host, which needs no permission",
+        "10.0.0.255": "it is the broadcast address of alice's own subnet",
+        "<broadcast>": "255.255.255.255 is always a broadcast address",
+        "10.0.1.255": "alice is not on that subnet, so for her kernel it is an address like any other",
+    }
+    trials = hearing.predict(PLAN, "alice", DESTINATIONS, BINDS, permission=False)
+    if not isinstance(answer, (list, tuple)) or len(answer) != len(trials):
+        return f"Expected a list of {len(trials)} words, but got {answer!r}."
+    for trial, got in zip(trials, answer, strict=True):
+        expected = trial.error or "sent"
+        if got != expected:
+            return (
+                f"For {trial.destination}: expected {expected!r}, since {reasons[trial.destination]}, but got {got!r}."
+            )
+    return None
+
+
+permission = Exercise(
+    _permission,
+    "EACCES protects you from your own slip of the pen. It does not protect other people's networks.",
+    "The kernel refuses what it knows to be a broadcast. Which subnets does alice's kernel know?",
+    """answer = ["sent", "EACCES", "EACCES", "sent"]
+# The last one is sent: 10.0.1.255 is no broadcast address of a subnet that alice belongs to.""",
+)
+
+
+class ScriptedSocket:
+    """A socket on a network that exists on paper: it refuses a broadcast without permission, then plays answers."""
+
+    def __init__(self, arrivals):
+        self.arrivals = collections.deque(arrivals)
+        self.permission, self.timeout, self.sent = False, None, []
+
+    def setsockopt(self, level, option, value):
+        """Note SO_BROADCAST."""
+        if (level, option) == (socket.SOL_SOCKET, socket.SO_BROADCAST):
+            self.permission = bool(value)
+
+    def settimeout(self, seconds):
+        """Note the timeout."""
+        self.timeout = seconds
+
+    def sendto(self, data, address):
+        """Note what is sent; refuse it as the kernel would."""
+        if not self.permission:
+            raise PermissionError(13, "Permission denied")
+        self.sent.append((data, address))
+        return len(data)
+
+    def recvfrom(self, size):
+        """Return the next arrival; afterwards silence, which only a timeout ends."""
+        if self.arrivals:
+            data, peer = self.arrivals.popleft()
+            return data[:size], peer
+        if self.timeout is None:
+            raise AssertionError("no more answers came, and without a timeout recvfrom waits for ever")
+        raise TimeoutError("timed out")
+
+
+def _find(function):
+    address = ("10.0.0.255", 1060)
+    arrivals = [
+        (b"here time 77 carol", ("10.0.0.3", 1060)),
+        (b"\xff\xfe junk", ("10.0.0.9", 4000)),
+        (b"here time 66 mallory", ("10.0.0.9", 1060)),
+        (b"here time 77 bob", ("10.0.0.2", 1060)),
+    ]
+    for script, expected in ((arrivals, [b"bob", b"carol"]), ([], [])):
+        sock = ScriptedSocket(script)
+        got = function(sock, address)
+        if sock.sent != [(b"find time 77", address)]:
+            return f"Expected one datagram, b'find time 77' to {address}, but {sock.sent} was sent."
+        if (problem := expect(expected, got)) is not None:
+            return f"{len(script)} datagrams came. {problem}"
+    return None
+
+
+find = Exercise(
+    _find,
+    "Your client may broadcast, hears every server, and believes only answers to its own question.",
+    "Three things are missing: the option SO_BROADCAST, a timeout, and a loop that keeps each answer that starts with "
+    'b"here time 77 ".',
+    """def find(sock, address):
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+    sock.settimeout(0.2)
+    sock.sendto(b"find time 77", address)
+    names, start = [], b"here time 77 "
+    try:
+        while True:
+            data, peer = sock.recvfrom(65535)
+            if data.startswith(start):
+                names.append(data.removeprefix(start))
+    except TimeoutError:
+        return sorted(names)""",
+)
+
+
+def _spread(answer):
+    if isinstance(answer, bool) or not isinstance(answer, (int, float)):
+        return f"Expected a number of milliseconds, but got {answer!r}."
+    if answer < 80:
+        return f"Expected at least 80 ms, since 80 answers take 1 ms each, but got {answer!r}."
+    return None if answer <= 1000 else f"Expected no more than a second, since somebody waits, but got {answer!r}."
+
+
+spread = Exercise(
+    _spread,
+    "The spread must give the asker time for all. A little more than the bare minimum leaves room for chance.",
+    "How long is the asker busy with 80 answers? If they come faster than that on average, the queue grows.",
+    "80 answers at 1 ms each keep the asker busy for 80 ms. So 80 is the least, and 160 leaves room for chance.",
+)
