@@ -16,7 +16,7 @@ def parser(description):
     # A given width spares argparse the import of shutil, which takes a tenth of a bare start.
     result = argparse.ArgumentParser(
         description=description,
-        formatter_class=lambda program: argparse.RawDescriptionHelpFormatter(program, width=100),
+        formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, width=100),
     )
     result.add_argument(
         "-p", metavar="PORT", dest="port", type=port, default=DEFAULT_PORT, help="UDP port (default 1060)"
