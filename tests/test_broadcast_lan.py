@@ -126,6 +126,7 @@ def test_answers_at_once_overflow_the_queue_and_delays_mend_it(crowd):
 
 def test_a_forged_question_is_answered_to_the_victim(crowd):
     attack = discovery.amplify(crowd, "server1", "server2")
+    assert attack == discovery.predict_amplified([host.name for host in crowd], "server1", "server2")
     assert attack.answers == 39 and attack.received > 39 * attack.asked
 
 

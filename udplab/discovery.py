@@ -197,6 +197,13 @@ def send_forged(host, source, destination, data):
         raw.sendto(forged(source, destination, data), (destination[0], 0))
 
 
+def predict_amplified(names, attacker, victim):
+    """Return the `Amplified` that `amplify` should return: every other host answers the forged question once."""
+    asked = question(b"time", b"1")
+    answers = [responder(b"time", name.encode())(asked) for name in names if name not in (attacker, victim)]
+    return Amplified(len(asked), len(answers), sum(map(len, answers)))
+
+
 def amplify(net, attacker, victim):
     """Let `attacker` ask everybody in the name of `victim`; return what the victim gets, as `Amplified`.
 

@@ -16,7 +16,8 @@ def ladder(outcome, fates=None, ax=None):
     fates: what became of each send, a list of `lossy.Fate`; None where nobody knows
     """
     zero = outcome.attempts[0].at
-    span = max(spent(outcome), max(each.ended - zero for each in outcome.attempts), 1e-6)
+    # An answer at once takes no time to speak of: then a part of the wait that it was spared gives the scale.
+    span = max(spent(outcome), 0.3 * outcome.attempts[0].wait)
     factor, name = (1, "s") if max(each.wait for each in outcome.attempts) >= 0.095 else (1e3, "ms")
     # A round trip is far shorter than a wait. Its arrows get a little height, so that both can be seen.
     ax = axes(ax, figsize=(8, 5))
