@@ -1,6 +1,5 @@
 """Tests of lesson 2-4 that need one machine only: listing, rules, plots, exercises, what is left without a LAN."""
 
-import asyncio
 import errno
 import random
 import signal
@@ -11,6 +10,7 @@ import sys
 import matplotlib
 import matplotlib.pyplot as plt
 import pytest
+from scripted import run_async
 
 from udplab import broadcast, discovery, hearing, lan, terminal
 from udplab.exercises import broadcast as exercise
@@ -301,7 +301,8 @@ def test_without_a_network_nothing_is_measured():
     assert discovery.room(None) == 20
 
 
-async def played(playground):
+async def played():
+    playground = panel.who_hears()
     playground.run()
     await playground.task
     return playground
@@ -309,7 +310,7 @@ async def played(playground):
 
 def test_the_playground_without_a_lan_shows_the_prediction(monkeypatch):
     monkeypatch.setattr(lan, "unavailable", lambda: "no namespaces on this machine")
-    playground = asyncio.run(played(panel.who_hears()))
+    playground = run_async(played)
     assert playground.status.value == "Done: 1 of 1."
     assert "predicted, not measured: heard by: alice, bob, carol" in playground.text.value
     assert playground.frames > 0

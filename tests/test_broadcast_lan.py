@@ -1,10 +1,10 @@
 """Tests of lesson 2-4 on a real network of several hosts, where this machine can have one."""
 
-import asyncio
 import random
 import socket
 
 import pytest
+from scripted import run_async
 
 from udplab import broadcast, discovery, hearing, lan
 from udplab.lan.plan import plan_switch
@@ -150,6 +150,6 @@ def test_the_playground_measures_on_a_network_of_its_own():
         await playground.task
         return first, playground.text.value
 
-    first, second = asyncio.run(play())
+    first, second = run_async(play)
     assert "heard by: alice, bob, carol" in first and "predicted" not in first
     assert "not sent: EACCES" in second

@@ -14,7 +14,7 @@ def open_lesson(page, lab):
     """Return a function that opens a lesson, waits for its kernel and runs all cells."""
 
     def open_it(name):
-        page.goto(lab.replace("/lab?", f"/lab/tree/{name}?"))
+        page.goto(lab.replace("/lab?", f"/lab/tree/{name}?reset&"))  # reset: without the lessons of earlier tests
         page.wait_for_function(
             """() => {
                 const panel = window.jupyterapp?.shell.currentWidget;
@@ -29,7 +29,7 @@ def open_lesson(page, lab):
 
 
 @pytest.mark.parametrize("name", LESSONS)
-def test_every_cell_runs_and_every_plot_is_there(open_lesson, name):
+def test_every_cell_runs_every_plot_is_there_and_the_playground_can_be_run_twice(open_lesson, name):
     page = open_lesson(name)
     state = page.evaluate(
         """() => window.jupyterapp.shell.currentWidget.content.model.toJSON().cells
@@ -40,6 +40,14 @@ def test_every_cell_runs_and_every_plot_is_there(open_lesson, name):
     cells = json.loads((NOTEBOOKS / name).read_text(encoding="utf-8"))["cells"]
     plots = sum("image/png" in output.get("data", {}) for cell in cells for output in cell.get("outputs", []))
     assert page.locator(".jp-RenderedImage img").count() == plots > 0
+
+    panel = page.locator(".jp-OutputArea-output", has=page.locator(".widget-box")).first
+    panel.scroll_into_view_if_needed()
+    for _ in range(2):
+        panel.get_by_role("button", name="Run").click()
+        panel.get_by_text("Running.").wait_for(state="hidden", timeout=30_000)
+        panel.get_by_text("Done:").wait_for(timeout=30_000)
+        assert panel.locator("img").is_visible() and panel.locator("pre").inner_text()
 
 
 def test_playground_runs_grows_and_stops(open_lesson, pytestconfig):

@@ -1,6 +1,5 @@
 """Lesson 2-2: the bad network, the odds, the experiments, their plots and the playground."""
 
-import asyncio
 import math
 import random
 import socket
@@ -13,6 +12,7 @@ from collections import Counter
 import matplotlib
 import matplotlib.pyplot as plt
 import pytest
+from scripted import run_async
 
 from udplab import loopback, lossy, odds, retry, trials
 from udplab.panels import retry as panel
@@ -462,7 +462,7 @@ def play(**values):
         playground.run()
         await playground.task
 
-    asyncio.run(go())
+    run_async(go)
     return playground
 
 
