@@ -430,6 +430,32 @@ def no_timeout(sock, address):
         sock.recvfrom(100)
 
 
+def listening(sock, address, timeout, is_answer=lambda data: data.startswith(b"here time 77 ")):
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+    sock.settimeout(timeout)
+    sock.sendto(b"find time 77", address)
+    names = []
+    try:
+        while True:
+            data = sock.recv(100)
+            if is_answer(data):
+                names.append(data.rpartition(b"77 ")[2] if b"77 " in data else data.rpartition(b" ")[2])
+    except TimeoutError:
+        return sorted(names)
+
+
+def new_timeout_each_time(sock, address):
+    return listening(sock, address, 0.2)
+
+
+def patient(sock, address):
+    return listening(sock, address, 0.9)
+
+
+def in_the_middle(sock, address):
+    return listening(sock, address, 0.2, lambda data: b"time 77" in data)
+
+
 def no_permission(sock, address):
     sock.sendto(b"find time 77", address)
 
@@ -460,9 +486,14 @@ def wrong_question(sock, address):
         ),
         (exercise.permission, "sent", "a list of 4 words"),
         (exercise.find, first_answer_only, "Expected [b'bob', b'carol'], but got [b'carol']"),
-        (exercise.find, no_timeout, "waits for ever"),
+        (exercise.find, no_timeout, "your client waited on"),
         (exercise.find, no_permission, "PermissionError"),
         (exercise.find, wrong_question, "b'find time 77'"),
+        (exercise.find, new_timeout_each_time, "A stranger sent junk all the time. Expected an end 0.2 s after"),
+        (exercise.find, patient, "Expected a timeout of 0.2 s"),
+        (exercise.find, in_the_middle, "got [b'eve'"),
+        (exercise.matrix, dict.fromkeys(exercise.DESTINATIONS, "carol"), "a list of names"),
+        (exercise.spread, 80, "leave room"),
         (exercise.spread, 20, "at least 80 ms"),
         (exercise.spread, 5000, "no more than a second"),
         (exercise.spread, "80", "a number"),

@@ -107,6 +107,12 @@ def test_fragments_are_as_predicted():
 
 
 @real
+def test_the_last_fragment_is_not_rounded():
+    sizes = [size for end in (1400, 2776, 4152) for size in (end - 32, end - 31, end - 28, end - 27)]
+    with lan.path(1400) as net:
+        assert fragments.arriving(net, sizes) == [fragments.fragments(size, [1400]) for size in sizes]
+
+
 @pytest.mark.parametrize("mtus", [(200, 9000, 200), (9000, 9000, 200), (9000, 200, 9000)])
 def test_the_largest_datagram_crosses_the_narrowest_path_of_the_panel(mtus):
     from udplab.panels import mtu as panels

@@ -115,6 +115,14 @@ def test_follow_tells_all_and_what_was_missed():
     assert list(news) == []
 
 
+def test_follow_ends_when_its_patience_does():
+    with Server(bytes.upper) as server:
+        assert next(server.follow(patience=0.05), None) is None
+        with loopback.udp_socket() as sock:
+            loopback.ask(sock, server.address, b"x")
+        assert [len(records) for _, records in server.follow(patience=0.05)] == [1]
+
+
 def test_a_busy_port_is_an_error_and_nothing_stays_open():
     with Server(bytes.upper) as server:
         before = descriptors()

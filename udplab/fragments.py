@@ -20,10 +20,11 @@ def cut(whole, limit):
 
     An offset is counted in units of 8 bytes, so every piece but the last has a multiple of 8.
     """
-    if whole.size + mtu.IP_HEADER <= limit:
-        return [whole]
-    room = (limit - mtu.IP_HEADER) // 8 * 8
-    return [Fragment(whole.offset + at, min(room, whole.size - at)) for at in range(0, whole.size, room)]
+    pieces, at, room = [], 0, limit - mtu.IP_HEADER
+    while whole.size - at > room:
+        pieces.append(Fragment(whole.offset + at, room // 8 * 8))
+        at += room // 8 * 8
+    return [*pieces, Fragment(whole.offset + at, whole.size - at)]
 
 
 def fragments(size, mtus):

@@ -5,7 +5,7 @@
     python -m udplab.mtu HOST [-p PORT] --answer            the other end of --probe; HOST "" is every address
 
 The MTU of a link is the largest IP packet, in bytes, that it carries. The smallest on a path is the path MTU.
-What becomes of datagrams on a whole path is in `udplab.journey`.
+What becomes of datagrams on a whole path is in `udplab.path` and `udplab.fragments`.
 """
 
 import argparse

@@ -135,24 +135,26 @@ class Server:
         done = self._counts.copy()
         return {"received": sum(done.values())} | done
 
-    def follow(self):
+    def follow(self, patience=None):
         """Yield `(missed, records)` whenever there is news, until the server stops; for one follower at a time.
 
-        missed: how many datagrams came and left the log since the last look.
+        missed: how many datagrams came and left the log since the last look
+        patience: seconds without news after which it ends as well; None waits on
         """
         self._news = news = threading.Event()
-        last = 0
+        last, waited = 0, False
         while True:
             running = self.running
             news.clear()
             records = [record for record in self.log if record.number > last]
             if records:
                 yield records[0].number - last - 1, records
-                last = records[-1].number
-            elif not running:
+                last, waited = records[-1].number, False
+            elif not running or (waited and patience is not None):
                 return
             else:
-                news.wait(1.0)  # Windows lets Ctrl-C through only when a wait ends
+                news.wait(patience or 1.0)  # Windows lets Ctrl-C through only when a wait ends
+                waited = True
 
     def _settle(self):
         """Wait for the microseconds in which an answer has left and is not yet noted."""

@@ -3,9 +3,10 @@
 import collections
 import ipaddress
 import socket
+import threading
 
 from udplab import hearing
-from udplab.exercises import Exercise, expect
+from udplab.exercises import Exercise, expect, outcome
 from udplab.lan.plan import plan_switch
 
 PLAN = plan_switch(("alice", "bob", "carol"), ("dave",))
@@ -21,6 +22,8 @@ DESTINATIONS = ["10.0.0.2", "10.0.0.255", "<broadcast>", "10.0.1.255"]
 def _matrix(answer):
     if not isinstance(answer, dict) or set(answer) != set(DESTINATIONS):
         return f"Expected a dict with the keys {DESTINATIONS}, but got {answer!r}."
+    if not all(isinstance(names, (list, tuple, set)) for names in answer.values()):
+        return f"Expected a list of names for each destination, such as ['bob'], but got {answer!r}."
     for trial in hearing.predict(PLAN, "alice", DESTINATIONS, BINDS):
         if set(answer[trial.destination]) != set(trial.heard):
             expected, got = sorted(trial.heard), sorted(answer[trial.destination])
@@ -89,11 +92,15 @@ permission = Exercise(
 
 
 class ScriptedSocket:
-    """A socket on a network that exists on paper: it refuses a broadcast without permission, then plays answers."""
+    """A socket on a network that exists on paper: it refuses a broadcast without permission, then plays answers.
 
-    def __init__(self, arrivals):
-        self.arrivals = collections.deque(arrivals)
-        self.permission, self.timeout, self.sent = False, None, []
+    arrivals: (data, peer) pairs; then silence, or, with `nagging`, junk every 20 ms
+    """
+
+    def __init__(self, arrivals, nagging=False):
+        self.arrivals, self.nagging = collections.deque(arrivals), nagging
+        self.permission, self.timeout, self.patience, self.sent = False, None, 0.0, []
+        self.closed = threading.Event()
 
     def setsockopt(self, level, option, value):
         """Note SO_BROADCAST."""
@@ -101,8 +108,8 @@ class ScriptedSocket:
             self.permission = bool(value)
 
     def settimeout(self, seconds):
-        """Note the timeout."""
-        self.timeout = seconds
+        """Note the timeout, and the longest so far."""
+        self.timeout, self.patience = seconds, max(self.patience, seconds or 0.0)
 
     def sendto(self, data, address):
         """Note what is sent; refuse it as the kernel would."""
@@ -112,58 +119,88 @@ class ScriptedSocket:
         return len(data)
 
     def recvfrom(self, size):
-        """Return the next arrival; afterwards silence, which only a timeout ends."""
+        """Return the next arrival."""
         if self.arrivals:
             data, peer = self.arrivals.popleft()
             return data[:size], peer
-        if self.timeout is None:
-            raise AssertionError("no more answers came, and without a timeout recvfrom waits for ever")
+        wait = 0.02 if self.nagging else self.timeout
+        if self.closed.wait(wait):
+            raise OSError("the socket was closed")
+        if self.nagging:
+            return b"junk"[:size], ("10.0.0.9", 4000)
         raise TimeoutError("timed out")
+
+    def recv(self, size):
+        """Return the data of the next arrival."""
+        return self.recvfrom(size)[0]
 
 
 def _find(function):
     address = ("10.0.0.255", 1060)
-    arrivals = [
+    answers = [
         (b"here time 77 carol", ("10.0.0.3", 1060)),
         (b"\xff\xfe junk", ("10.0.0.9", 4000)),
         (b"here time 66 mallory", ("10.0.0.9", 1060)),
         (b"here time 77 bob", ("10.0.0.2", 1060)),
     ]
-    for script, expected in ((arrivals, [b"bob", b"carol"]), ([], [])):
-        sock = ScriptedSocket(script)
-        got = function(sock, address)
+    others = [
+        (b"here time 770 eve", ("10.0.0.9", 1060)),
+        (b"here date 77 eve", ("10.0.0.9", 1060)),
+        (b"not here time 77 eve", ("10.0.0.9", 1060)),
+        *[(b"here time 77 room %d" % number, ("10.0.0.7", 1060)) for number in range(3)],
+    ]
+    rooms = [b"room 0", b"room 1", b"room 2"]
+    for script, expected, nagging in ((answers, [b"bob", b"carol"], False), (others, rooms, False), ([], [], True)):
+        sock = ScriptedSocket(script, nagging)
+        came = "A stranger sent junk all the time." if nagging else f"{len(script)} datagrams came."
+        try:
+            got = outcome(function, sock, address, within=1.0, rescue=sock.closed.set)
+        except TimeoutError:
+            return f"{came} Expected an end 0.2 s after the question, but your client waited on."
         if sock.sent != [(b"find time 77", address)]:
             return f"Expected one datagram, b'find time 77' to {address}, but {sock.sent} was sent."
         if (problem := expect(expected, got)) is not None:
-            return f"{len(script)} datagrams came. {problem}"
+            return f"{came} {problem}"
+        if not 0.1 <= sock.patience <= 0.3:
+            return f"{came} Expected a timeout of 0.2 s for the first answer, but it was {sock.patience} s."
     return None
 
 
 find = Exercise(
     _find,
-    "Your client may broadcast, hears every server, and believes only answers to its own question.",
-    "Three things are missing: the option SO_BROADCAST, a timeout, and a loop that keeps each answer that starts with "
-    'b"here time 77 ".',
-    """def find(sock, address):
+    "Your client may broadcast, hears every server, believes only answers to its own question, and ends on time.",
+    "Four things are missing: the option SO_BROADCAST; a deadline, worked out before the loop; in each round, a "
+    'timeout of the time that is left; and a list of what starts with b"here time 77 ".',
+    """import time
+
+
+def find(sock, address):
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
-    sock.settimeout(0.2)
     sock.sendto(b"find time 77", address)
     names, start = [], b"here time 77 "
-    try:
-        while True:
+    deadline = time.monotonic() + 0.2
+    while (left := deadline - time.monotonic()) > 0:
+        sock.settimeout(left)
+        try:
             data, peer = sock.recvfrom(65535)
-            if data.startswith(start):
-                names.append(data.removeprefix(start))
-    except TimeoutError:
-        return sorted(names)""",
+        except TimeoutError:
+            break
+        if data.startswith(start):
+            names.append(data.removeprefix(start))
+    return sorted(names)""",
+    function=True,
 )
 
 
 def _spread(answer):
     if isinstance(answer, bool) or not isinstance(answer, (int, float)):
-        return f"Expected a number of milliseconds, but got {answer!r}."
+        return f"Expected a number of milliseconds, such as 50, but got {answer!r}."
     if answer < 80:
         return f"Expected at least 80 ms, since 80 answers take 1 ms each, but got {answer!r}."
+    if answer < 120:
+        return (
+            f"{answer!r} ms is just enough on average. Random delays come in bunches: leave room, half as much again."
+        )
     return None if answer <= 1000 else f"Expected no more than a second, since somebody waits, but got {answer!r}."
 
 
@@ -171,5 +208,5 @@ spread = Exercise(
     _spread,
     "The spread must give the asker time for all. A little more than the bare minimum leaves room for chance.",
     "How long is the asker busy with 80 answers? If they come faster than that on average, the queue grows.",
-    "80 answers at 1 ms each keep the asker busy for 80 ms. So 80 is the least, and 160 leaves room for chance.",
+    "80 answers at 1 ms each keep the asker busy for 80 ms. That is the least; 120 to 160 leaves room for chance.",
 )

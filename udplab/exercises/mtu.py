@@ -3,13 +3,13 @@
 import errno
 
 from udplab import fragments, mtu, path
-from udplab.exercises import Exercise, expect
+from udplab.exercises import Exercise, expect, number
 
 LINKS = (9000, 1500, 1420, 1500)
 
 
 def _largest(answer):
-    return expect(min(LINKS) - mtu.HEADERS, answer)
+    return number(min(LINKS) - mtu.HEADERS, answer, "the largest payload in bytes")
 
 
 largest = Exercise(
@@ -23,7 +23,8 @@ largest = Exercise(
 def _pieces(count):
     for limit in (1500, 1400, 576, 68):
         room = (limit - mtu.IP_HEADER) // 8 * 8
-        edges = (0, 100, limit - 28, limit - 27, limit - 20, 2 * room - 8, 2 * room - 7, 3000, mtu.LARGEST)
+        # The last piece need not be rounded: both sides of each edge.
+        edges = (0, 100, limit - 28, limit - 27, room + limit - 28, room + limit - 27, 2 * room - 7, 3000, mtu.LARGEST)
         for size in sorted(edges):
             expected, got = len(fragments.fragments(size, [limit])), count(size, limit)
             if problem := expect(expected, got):
@@ -33,14 +34,16 @@ def _pieces(count):
 
 pieces = Exercise(
     _pieces,
-    "Two traps are behind you: the UDP header is cut up too, and a piece holds a multiple of 8.",
+    "Two traps are behind you: the UDP header is cut up too, and every piece but the last holds a multiple of 8.",
     "What is cut up is size + 8 bytes. A piece has an IP header of 20 bytes of its own, and the room that is left, "
-    "mtu - 20, is rounded down to a multiple of 8. Only a datagram that fits as a whole needs no rounding.",
+    "mtu - 20, is rounded down to a multiple of 8 for every piece but the last. Take away piece by piece.",
     """def pieces(size, mtu):
-    if size + 28 <= mtu:
-        return 1
-    room = (mtu - 20) // 8 * 8
-    return (size + 8 + room - 1) // room""",
+    left, count = size + 8, 1
+    while left > mtu - 20:
+        left -= (mtu - 20) // 8 * 8
+        count += 1
+    return count""",
+    function=True,
 )
 
 TRIALS = 60  # 17 sizes by halving, three times each, and some to spare
@@ -55,7 +58,9 @@ class _Path:
     def arrives(self, size):
         self.trials += 1
         if self.trials > TRIALS:
-            raise RuntimeError(f"more than {TRIALS} datagrams sent: halve the range of sizes at each step")
+            raise RuntimeError(
+                f"more than {TRIALS} datagrams sent: halve the range at each step, and try a size three times at most"
+            )
         return size <= self.limit - mtu.HEADERS and self.trials % 5 != 0
 
 
@@ -80,6 +85,7 @@ find = Exercise(
         else:
             high = middle
     return low""",
+    function=True,
 )
 
 STALE = (1472, 1372, 1372, 1373)
@@ -105,10 +111,12 @@ stale = Exercise(
 class _Socket:
     """A socket on paper, on a path with an MTU of 1400 bytes of which the kernel knows; `old` errors are waiting."""
 
-    def __init__(self, old):
-        self.old, self.sent = old, []
+    def __init__(self, old, other=None):
+        self.old, self.other, self.sent = old, other, []
 
     def send(self, data):
+        if self.other:
+            raise self.other
         if len(data) > 1400 - mtu.HEADERS or self.old:
             self.old = max(0, self.old - (len(data) <= 1400 - mtu.HEADERS))
             raise OSError(errno.EMSGSIZE, "Message too long")
@@ -119,25 +127,37 @@ class _Socket:
 def _resend(send):
     for size, old, works in ((100, 0, True), (1372, 1, True), (1373, 0, False), (1373, 1, False)):
         sock = _Socket(old)
-        got = send(sock, b"#" * size)
+        data = (b"0123456789" * size)[:size]
+        got = send(sock, data)
         waiting = "with an old error waiting" if old else "with no old error"
         if problem := expect(works, got):
             return f"{size} bytes, {waiting}: {problem}"
-        if len(sock.sent) != works:
-            return f"{size} bytes, {waiting}: expected it to be sent {int(works)} times, but it was {len(sock.sent)}."
-    return None
+        if sock.sent != [data] * works:
+            return f"{size} bytes, {waiting}: expected `data` to be sent {int(works)} times, but other datagrams went."
+    refused = ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
+    try:
+        got = send(_Socket(0, refused), b"hello")
+    except ConnectionRefusedError:
+        return None
+    return f"The port was refused, which says nothing about size. Expected the error to be raised, but got {got!r}."
 
 
 resend = Exercise(
     _resend,
     "An old error is reported once and then gone. An error that comes back is about this datagram.",
-    "Catch OSError and send once more. If that fails too, the datagram is really too big.",
-    """def send(sock, data):
+    "Catch OSError, raise it again if its errno is not errno.EMSGSIZE, and send once more. If that fails too, the "
+    "datagram is really too big.",
+    """import errno
+
+
+def send(sock, data):
     for _ in range(2):
         try:
             sock.send(data)
             return True
-        except OSError:
-            pass
+        except OSError as error:
+            if error.errno != errno.EMSGSIZE:
+                raise
     return False""",
+    function=True,
 )
