@@ -516,16 +516,21 @@ def test_exercise_solution_passes(each, capsys):
 
 def test_exercise_values():
     assert exercise.give_up.verdict((1 - 0.9 * 0.8) ** 3).startswith("Right")
-    assert "Expected about 0.022" in exercise.give_up.verdict(0.3**3)
+    assert "0.027 is too large" in exercise.give_up.verdict(0.3**3)
+    assert "from 0 to 1" in exercise.give_up.verdict(2.2)
     assert "Expected a number" in exercise.give_up.verdict("0.022")
     assert exercise.read.verdict((2, 0.7)).startswith("Right")
     assert "got 2 of the requests" in exercise.read.verdict((1, 0.7))
     assert "0.7 s" in exercise.read.verdict((2, 0.4))
-    assert "a pair" in exercise.read.verdict(2)
+    assert "a pair" in exercise.read.verdict(2) and "a pair" in exercise.read.verdict((2, "0.7"))
+    assert exercise.read.verdict([2, 0.74]).startswith("Right")
+    assert "0.7 s" in exercise.read.verdict((2, float("nan")))
 
 
 def test_exercise_wrong_policies():
     assert "Expected the waits" in exercise.policy.verdict(retry.exponential)
+    assert "a function with yield" in exercise.policy.verdict(lambda: [0.05, 0.1, 0.2, 0.2, 0.2])
+    assert "Give check the function itself" in exercise.policy.verdict([0.05])
     assert "and more" in exercise.policy.verdict(lambda: itertools.repeat(0.1))
 
 
@@ -547,13 +552,62 @@ def silent(sock, token, question, clock):
     clock()
 
 
+def same_timeout(sock, token, question, clock):
+    sock.settimeout(0.5)
+    sock.send(token + question)
+    try:
+        for _ in range(45):
+            if (data := sock.recv(65535)).startswith(token):
+                return data[len(token) :]
+    except TimeoutError:
+        return None
+
+
+def any_id(sock, token, question, clock):
+    return exercise_answer(sock, token, question, clock, b"id=")
+
+
+def in_the_middle(sock, token, question, clock):
+    return exercise_answer(sock, token, question, clock, token, lambda data, start: start in data)
+
+
+def without_timeout(sock, token, question, clock):
+    deadline = clock() + 0.5
+    sock.send(token + question)
+    while clock() < deadline:
+        if (data := sock.recv(65535)).startswith(token):
+            return data[len(token) :]
+
+
+def exercise_answer(sock, token, question, clock, start, fits=bytes.startswith):
+    sock.send(token + question)
+    deadline = clock() + 0.5
+    while (left := deadline - clock()) > 0:
+        sock.settimeout(left)
+        try:
+            data = sock.recv(65535)
+        except TimeoutError:
+            return None
+        if fits(data, start):
+            return data[len(token) :]
+
+
 def impatient(sock, token, question, clock):
     sock.send(token + question)
 
 
 @pytest.mark.parametrize(
     ("ask", "words"),
-    [(forever, "still waiting after 10 s"), (believes, "Only junk"), (silent, "never called"), (impatient, "0.00 s")],
+    [
+        (forever, "Junk came every 10 ms. Expected an end after 0.5 s on clock(), but your client was still waiting"),
+        (believes, "Junk came every 10 ms. Expected None, but got b'junk 0'"),
+        (silent, "Expected one datagram, b'id=1: hello', but [] was sent"),
+        (impatient, "0.00 s"),
+        (same_timeout, "it came at 0.45 s"),
+        (without_timeout, "Nothing arrived. Expected an end after 0.5 s"),
+        (any_id, "The answer to another question came first"),
+        (in_the_middle, "A datagram with the token in its middle came first"),
+    ],
 )
 def test_exercise_wrong_clients(ask, words):
     assert words in exercise.deadline.verdict(ask)
