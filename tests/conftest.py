@@ -10,11 +10,20 @@ from pathlib import Path
 
 import pytest
 
+from udplab import lan
 from udplab.__main__ import NOTEBOOKS, command, config_path
 
 
 def pytest_addoption(parser):
     parser.addoption("--pictures", action="store_true", help="take the README's pictures anew in the browser tests")
+
+
+def pytest_collection_modifyitems(items):
+    """Where this machine has no LAN, the lessons on it show predictions: they must run, but print other words."""
+    cells = [item for item in items if item.path.name in ("2-3-mtu.ipynb", "2-4-broadcast.ipynb")]
+    if cells and lan.unavailable():
+        for cell in cells:
+            cell.options["check"] = False
 
 
 @pytest.fixture(scope="session")
