@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from scripted import ScriptedClient, run_async
 
-from udplab import loopback, plots
+from udplab import loopback
 from udplab.exercises import loopback as exercise
 from udplab.panels import loopback as panel
 from udplab.plots import loopback as draw
@@ -328,11 +328,13 @@ def test_a_ladder_has_an_arrow_for_each_datagram_and_keeps_its_labels_apart():
     assert "client -> server: sent at 0 µs, received at 20 µs: b'hello'" in draw.describe_exchange(exchange, record)
 
 
-def test_a_lost_datagram_ends_half_way():
-    arrows = [plots.Arrow(0, None, True, "lost"), plots.Arrow(0.1, 0.2, True, "found")]
-    ax = plots.ladder(arrows)
-    assert [line.get_marker() for line in ax.lines].count("X") == 1
-    assert "lost: lost" in plots.describe_ladder(arrows)
+def test_a_connect_that_fails_leaves_no_socket_open(monkeypatch):
+    made = []
+    real = loopback.udp_socket
+    monkeypatch.setattr(loopback, "udp_socket", lambda timeout=None: made.append(real(timeout)) or made[0])
+    with pytest.raises(OSError):
+        loopback.connected(("255.255.255.255", 9))  # a broadcast without permission
+    assert made[0].fileno() == -1
 
 
 # --- The exercises: not tried, wrong, right ---

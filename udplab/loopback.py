@@ -116,10 +116,13 @@ def connected(address, timeout=None):
     then hear its own questions as answers.
     """
     sock = udp_socket(timeout)
-    sock.connect(address)
-    if sock.getsockname() == address:
+    try:
+        sock.connect(address)
+        if sock.getsockname() == address:
+            raise ConnectionRefusedError(f"nobody listens at {address[0]}, port {address[1]}")
+    except BaseException:
         sock.close()
-        raise ConnectionRefusedError(f"nobody listens at {address[0]}, port {address[1]}")
+        raise
     return sock
 
 

@@ -58,35 +58,28 @@ def unit(seconds):
 Arrow = collections.namedtuple("Arrow", "start end rightward text", defaults=("",))
 Arrow.__doc__ = """One datagram in a ladder diagram.
 
-start, end: when it was sent and received, in seconds; end is None for a datagram that was lost
-rightward: True from the left lifeline to the right one
+start, end: when it was sent and received, in seconds
+rightward: True from the client to the server
 text: what to write along the arrow
 """
 
 
-def ladder(arrows, left="client", right="server", ax=None):
-    """Draw datagrams between two hosts; time runs downwards and starts at the first arrow. Returns the Axes."""
+def ladder(arrows, ax=None):
+    """Draw datagrams between client and server; time runs downwards and starts at the first arrow. Returns the Axes."""
     zero, span = extent(arrows)
     name, factor = unit(span)
     height = span * factor
     ax = axes(ax, figsize=(8, min(1 + 1.3 * len(arrows), 9)))
     moments = ([], [])  # for each lifeline, when something left or arrived there
     for arrow in arrows:
-        side = 0 if arrow.rightward else 1
-        start = (arrow.start - zero) * factor
-        end = start if arrow.end is None else (arrow.end - zero) * factor
-        tip = 0.5 if arrow.end is None else 1 - side
-        colour = RED if arrow.end is None else (BLUE if arrow.rightward else GREEN)
+        side, tip, colour = (0, 1, BLUE) if arrow.rightward else (1, 0, GREEN)
+        start, end = (arrow.start - zero) * factor, (arrow.end - zero) * factor
         moments[side].append(start)
-        if arrow.end is None:
-            ax.plot([tip], [end], "X", color=colour, markersize=12)
-        else:
-            moments[tip].append(end)
+        moments[tip].append(end)
         line = {"arrowstyle": "-|>", "color": colour, "linewidth": 2, "shrinkA": 0, "shrinkB": 0}
-        ax.annotate("", (tip, end), (side, start), arrowprops=line | {"linestyle": "--" if arrow.end is None else "-"})
+        ax.annotate("", (tip, end), (side, start), arrowprops=line)
         box = {"facecolor": "white", "edgecolor": "none", "pad": 2}
-        middle = ((side + tip) / 2, (start + end) / 2)
-        ax.text(*middle, arrow.text, ha="center", va="center", fontsize=11, color=colour, bbox=box)
+        ax.text(0.5, (start + end) / 2, arrow.text, ha="center", va="center", fontsize=11, color=colour, bbox=box)
     for side, times in enumerate(moments):
         ax.plot([side, side], [-0.12 * height, 1.12 * height], color=GREY, linewidth=3, zorder=0)
         beside, align = (side + 0.06, "left") if side else (side - 0.06, "right")
@@ -95,7 +88,7 @@ def ladder(arrows, left="client", right="server", ax=None):
             pointer = {"arrowstyle": "-", "color": GREY, "shrinkA": 0, "shrinkB": 0}
             ax.annotate(label, (side, time), (beside, place), ha=align, va="center", arrowprops=pointer)
     ax.set(xlim=(-0.3, 1.3), ylim=(1.15 * height, -0.15 * height), yticks=[])
-    ax.set_xticks([0, 1], [left, right], fontsize=13, fontweight="bold")
+    ax.set_xticks([0, 1], ["client", "server"], fontsize=13, fontweight="bold")
     ax.xaxis.tick_top()
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
@@ -105,7 +98,7 @@ def ladder(arrows, left="client", right="server", ax=None):
 
 def extent(arrows):
     """Return (when the first datagram was sent, how long it all took), in seconds."""
-    times = [time for arrow in arrows for time in (arrow.start, arrow.end) if time is not None]
+    times = [time for arrow in arrows for time in (arrow.start, arrow.end)]
     return min(times), max(times) - min(times)
 
 
@@ -127,13 +120,13 @@ def top(group, gap):
     return total / number - (number - 1) * gap / 2
 
 
-def describe_ladder(arrows, left="client", right="server"):
+def describe_ladder(arrows):
     """Return the text twin of `ladder`: a line for each datagram."""
     zero, span = extent(arrows)
     name, factor = unit(span)
     lines = []
     for arrow in arrows:
-        way = f"{left} -> {right}" if arrow.rightward else f"{right} -> {left}"
-        fate = "lost" if arrow.end is None else f"received at {(arrow.end - zero) * factor:.3g} {name}"
-        lines.append(f"{way}: sent at {(arrow.start - zero) * factor:.3g} {name}, {fate}: {arrow.text}")
+        way = "client -> server" if arrow.rightward else "server -> client"
+        start, end = (f"{(time - zero) * factor:.3g} {name}" for time in (arrow.start, arrow.end))
+        lines.append(f"{way}: sent at {start}, received at {end}: {arrow.text}")
     return "\n".join(lines)
