@@ -4,14 +4,26 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from udplab import lan
 from udplab.__main__ import NOTEBOOKS, command, config_path
+
+# The same examples at each run, and none fails because the machine is busy.
+hypothesis.settings.register_profile("udplab", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("udplab")
+
+
+def pytest_configure():
+    """Let Ctrl-C end the programs that tests start, also where a shell runs the tests in the background."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser):
@@ -24,6 +36,22 @@ def pytest_collection_modifyitems(items):
     if cells and lan.unavailable():
         for cell in cells:
             cell.options["check"] = False
+
+
+@pytest.fixture
+def measured(record_property):
+    """Return a function that keeps a line for the end of the run: what a heavy load has measured."""
+    return lambda line: record_property("measured", line)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Print the lines of `measured`, from all workers."""
+    reports = [report for kind in ("passed", "failed") for report in terminalreporter.getreports(kind)]
+    lines = [line for report in reports for name, line in report.user_properties if name == "measured"]
+    if lines:
+        terminalreporter.section("measured")
+        for line in sorted(set(lines)):
+            terminalreporter.line(line)
 
 
 @pytest.fixture(scope="session")

@@ -15,12 +15,18 @@ VOLATILE = "metadata.widgets metadata.language_info cell.metadata.execution"
 
 
 def execute(path):
-    """Run one notebook from the top in a new kernel and save it; the outputs of widget cells are left out."""
+    """Run one notebook from the top in a new kernel and save it.
+
+    What is stored of a panel is the picture and the text of one run: its controls live only as long as a kernel.
+    """
     notebook = nbformat.read(path, as_version=4)
+    panels = [cell for cell in notebook.cells if "nbval-ignore-output" in cell.metadata.get("tags", [])]
+    sources = [cell.source for cell in panels]
+    for cell in panels:
+        cell.source = f"await {cell.source}.still()"
     nbclient.NotebookClient(notebook, timeout=60, resources={"metadata": {"path": str(path.parent)}}).execute()
-    for cell in notebook.cells:
-        if "nbval-ignore-output" in cell.metadata.get("tags", []):
-            cell.outputs = []
+    for cell, source in zip(panels, sources, strict=True):
+        cell.source = source
     nbformat.write(notebook, path)
     command = [sys.executable, "-m", "nbstripout", "--keep-output", "--keep-count", "--keep-id"]
     subprocess.run([*command, "--extra-keys", VOLATILE, str(path)], check=True)

@@ -3,7 +3,11 @@
 import asyncio
 import collections
 import concurrent.futures
+import contextlib
+import itertools
+import os
 import queue
+import sys
 import threading
 
 
@@ -16,7 +20,7 @@ class ScriptedSocket:
 
     def __init__(self, *feed, refuse=None):
         self.feed = queue.SimpleQueue()
-        self.sent = []
+        self.sent, self.options = [], []
         self.refuse = refuse or {}
         self.address = ("127.0.0.1", 1060)
         self.idle = threading.Event()
@@ -33,8 +37,8 @@ class ScriptedSocket:
     def getsockname(self):
         return self.address
 
-    def setsockopt(self, *_):
-        pass
+    def setsockopt(self, *option):
+        self.options.append(option)
 
     def recvfrom(self, size):
         if self.feed.empty():
@@ -99,3 +103,38 @@ def run_async(function):
     """Run an async function to its end in a thread of its own: the browser tests keep a loop in the main thread."""
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         return pool.submit(asyncio.run, function()).result(60)
+
+
+@contextlib.contextmanager
+def interrupt_at(number, module):
+    """Raise KeyboardInterrupt in this thread before the `number`-th line of a module's code that runs in the block."""
+    lines = itertools.count(1)
+
+    def trace(frame, event, _):
+        if frame.f_code.co_filename != module.__file__:
+            return None
+        if event == "line" and next(lines) == number:
+            raise KeyboardInterrupt
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        yield
+    finally:
+        sys.settrace(before)
+
+
+def interruptions(act, module):
+    """Call `act` again and again, interrupted one line later each time, until it gets through; yield in between."""
+    for number in itertools.count(1):
+        with contextlib.suppress(KeyboardInterrupt), interrupt_at(number, module):
+            act()
+            return
+        yield
+
+
+def held():
+    """Return what this process holds: open files, where the system tells how many, and threads."""
+    files = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else None
+    return files, threading.active_count()

@@ -1,6 +1,7 @@
 """Tests of lesson 2-4 that need one machine only: listing, rules, plots, exercises, what is left without a LAN."""
 
 import errno
+import itertools
 import random
 import signal
 import socket
@@ -10,6 +11,8 @@ import sys
 import matplotlib
 import matplotlib.pyplot as plt
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scripted import run_async
 
 from udplab import broadcast, discovery, hearing, lan, terminal
@@ -219,7 +222,77 @@ def test_predicted_costs_and_members():
     assert hearing.predict_members(PLAN, "alice", ("bob", "dave")) == ("bob",)
 
 
+@st.composite
+def plans(draw):
+    """A network with hosts on one or two subnets, some without a default route."""
+    names = [f"host{number}" for number in range(draw(st.integers(1, 6)))]
+    beyond = [f"far{number}" for number in range(draw(st.integers(0, 4)))]
+    stray = draw(st.lists(st.sampled_from([*names, *beyond]), unique=True))
+    return plan_switch(tuple(names), tuple(beyond), tuple(stray))
+
+
+@given(plans())
+def test_who_hears_a_subnets_broadcast_is_the_same_whoever_sends(plan):
+    """Everyone on a link hears it, the sender too: so it is symmetric. Nobody hears one without permission."""
+    heard = {}
+    for host in plan:
+        own = host.interfaces[0]
+        error, heard[host.name] = hearing.delivery(plan, host.name, own.broadcast)
+        assert error is None and host.name in heard[host.name]
+        assert hearing.delivery(plan, host.name, own.broadcast, permission=False) == ("EACCES", ())
+        assert hearing.delivery(plan, host.name, hearing.LIMITED, source=own.address) == (None, heard[host.name])
+    ends = {host.name: host for host in plan if len(host.interfaces) == 1}
+    for one in ends:
+        for two in ends:
+            assert (
+                (two in heard[one])
+                == (one in heard[two])
+                == (ends[one].interfaces[0].link == ends[two].interfaces[0].link)
+            )
+
+
+@given(plans())
+def test_unicast_reaches_one_and_back_unless_somebody_has_no_route(plan):
+    gone = {host.name for host in plan if not host.routes and len(host.interfaces) == 1}
+    for one in plan:
+        for two in plan:
+            there = hearing.delivery(plan, one.name, two.interfaces[0].address)
+            assert there in ((None, (two.name,)), ("ENETUNREACH", ()))
+            back = hearing.delivery(plan, two.name, one.interfaces[0].address)
+            if not gone & {one.name, two.name}:
+                assert (there[0] is None) == (back[0] is None)
+
+
+@given(st.integers(1, 200), st.data())
+def test_a_broadcast_costs_one_frame_and_unicast_troubles_nobody_else(hosts, data):
+    wanted = data.draw(st.integers(1, hosts))
+    unicast, broadcast_ = hearing.predict_costs([hosts], wanted)
+    assert unicast.sent == unicast.interrupted == wanted and (broadcast_.sent, broadcast_.interrupted) == (1, hosts)
+
+
 # ---- Discovery ----
+
+
+words = st.binary(min_size=1, max_size=10).filter(lambda word: b" " not in word)
+
+
+@given(words, words, words, words)
+def test_a_question_finds_exactly_its_own_service(service, other, token, name):
+    answer = discovery.responder(service, name)(discovery.question(other, token))
+    assert answer == (b"here %b %b %b" % (service, token, name) if service == other else None)
+    script = Script([(answer or b"junk", "server")])
+    found = discovery.find(script, "all", service, token=token, wait=1, clock=lambda: script.now)
+    assert found == ({"server": name} if service == other else {})
+
+
+@given(st.lists(st.floats(0, 10), max_size=30), st.floats(0.001, 2), st.integers(1, 10))
+def test_a_predicted_queue_loses_only_what_has_no_room(delays, work, room):
+    answers = discovery.predict_answers(delays, work, room)
+    heard = [answer.heard for answer in answers if answer.heard is not None]
+    assert [answer.sent for answer in answers] == sorted(delays) and heard == sorted(heard)
+    assert all(answer.heard is None or answer.heard >= answer.sent for answer in answers)
+    assert all(after - before >= work * 0.999 for before, after in itertools.pairwise(heard))
+    assert len(heard) >= min(room, len(delays)) and (len(delays) > room or not discovery.lost(answers))
 
 
 def test_a_server_answers_only_its_own_question():
@@ -311,7 +384,7 @@ async def played():
 def test_the_playground_without_a_lan_shows_the_prediction(monkeypatch):
     monkeypatch.setattr(lan, "unavailable", lambda: "no namespaces on this machine")
     playground = run_async(played)
-    assert playground.status.value == "Done: 1 of 1."
+    assert playground.told == "Done: 1 of 1 (run 1)."
     assert "predicted, not measured: heard by: alice, bob, carol" in playground.text.value
     assert playground.frames > 0
 
@@ -336,7 +409,7 @@ def test_the_matrix_shows_predictions_and_measurements():
 def test_the_matrix_alone_says_that_it_is_a_prediction_and_why():
     predicted = hearing.predict(PLAN, "alice", ["10.0.0.2"], BINDS)
     ax = draw.matrix(predicted, None, HOSTS, reason="no namespaces")
-    assert ax.get_title() == "Who hears?\nPrediction only: no namespaces"
+    assert ax.get_title() == "Predicted: Who hears?\nNo measurement: no namespaces"
     assert marks(ax, "o") == marks(ax, "x") == []
     assert draw.describe_matrix(predicted).endswith("(predicted, not measured)")
 
@@ -386,7 +459,7 @@ def test_the_timeline_and_the_losses():
         "measured: kept 2 + dropped 1 = 3, some were lost: True",
         "predicted: kept 2 + dropped 1 = 3, some were lost: True",
     ]
-    assert draw.timeline(answers, None, "t", "why").get_title() == "t\nPrediction only: why"
+    assert draw.timeline(answers, None, "t", "why").get_title() == "Predicted: t\nNo measurement: why"
     ax = draw.losses({0.0: 9, 0.1: 0}, {0.0: 8, 0.1: 0}, 40)
     assert [list(line.get_ydata()) for line in ax.lines] == [[9, 0], [8, 0]]
     assert "kept 31 + dropped 9 = 40 (predicted)" in draw.describe_losses({0.0: 9}, None, 40)

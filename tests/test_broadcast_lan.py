@@ -6,7 +6,7 @@ import socket
 import pytest
 from scripted import run_async
 
-from udplab import broadcast, discovery, hearing, lan
+from udplab import broadcast, discovery, hearing, lan, loopback
 from udplab.lan.plan import plan_switch
 from udplab.panels import broadcast as panel
 from udplab.serving import Server
@@ -138,6 +138,34 @@ def test_a_server_never_answers_a_broadcast_source(net):
         assert len(discovery.find(sock, ("10.0.0.2", 1060), b"time")) == 1
         assert server.counts == {"received": 2, "answered": 1, "dropped": 0, "bad": 0, "errors": 1}
         assert "PermissionError" in server.log[0].why
+
+
+def test_sources_that_cannot_be_answered_are_counted_and_survived(net):
+    """Faults 6 and 7: forged sources. They go by loopback, which does not drop those that a link would."""
+    alice, sources = net["alice"], ["255.255.255.255", "127.255.255.255", "240.0.0.1", "203.0.113.9"]
+    with Server(broadcast.listen, make_socket=alice.socket) as silent:
+        pass  # its port is free now
+    with Server(lambda data: data, port=silent.address[1], make_socket=alice.socket) as server, alice.socket() as sock:
+        discovery.send_forged(alice, ("127.0.0.1", 0), server.address, b"to port 0")
+        for source in sources:
+            discovery.send_forged(alice, (source, 9), server.address, b"to nobody")
+        assert loopback.ask(sock, server.address, b"still there?", timeout=5).answer == b"still there?"
+        assert server.counts == {"received": 6, "answered": 1, "dropped": 1, "bad": 0, "errors": 4}
+        assert server.log[0].why == "source port 0"
+        assert [record.peer[0] for record in server.log[1:5]] == sources
+
+
+def test_a_router_answers_from_its_near_address(net):
+    """Fault 18: asked at its far address, a server at "" answers from the near one, and the client waits on."""
+    far, near = "10.0.1.254", "10.0.0.254"
+    with Server(loopback.respond, "", 1060, make_socket=net["router"].socket), net["alice"].socket() as sock:
+        sock.sendto(b"hello", (far, 1060))
+        sock.settimeout(5)
+        assert sock.recvfrom(100) == (b"Your data was 5 bytes long", (near, 1060))
+        with pytest.raises(TimeoutError, match=r"No answer from 10\.0\.1\.254"):
+            loopback.ask(sock, (far, 1060), b"hello", timeout=0.05)
+    with Server(loopback.respond, far, 1060, make_socket=net["router"].socket), net["alice"].socket() as sock:
+        assert loopback.ask(sock, (far, 1060), b"hello", timeout=5).answer
 
 
 def test_the_playground_measures_on_a_network_of_its_own():

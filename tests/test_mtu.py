@@ -1,5 +1,6 @@
 """Tests of lesson 2-3 that need no LAN: rules, listing, search, plots, panel, exercises, command line."""
 
+import argparse
 import errno
 import math
 import os
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import matplotlib
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 matplotlib.use("agg")
 
@@ -182,6 +185,16 @@ def test_listing_says_what_is_believed(monkeypatch, capsys, platform, words):
     assert "ctual" not in "".join(out)
 
 
+def test_one_byte_over_the_limit_is_told_so_whatever_the_mtu(monkeypatch, capsys):
+    class Refusing(Scripted):
+        __enter__ = lambda self: self  # noqa: E731
+        __exit__ = lambda *_: None  # noqa: E731
+
+    monkeypatch.setattr(mtu, "connect", lambda host, port: Refusing([too_big()]))
+    mtu.send_big_datagram("10.0.2.2", 1060, 65508)
+    assert "No datagram of IPv4 has more than 65507 bytes of payload" in capsys.readouterr().out
+
+
 def test_after_icmp():
     assert mtu.after_icmp(1500, 1400) == 1400
     assert mtu.after_icmp(1400, 1500) == 1400
@@ -206,6 +219,35 @@ def test_narrow_finds_the_limit_whatever_anyone_claims(limit, claim):
     assert all(step.size <= 65507 for step in steps)
 
 
+@given(st.integers(68, 65535), st.data())
+def test_narrow_finds_any_limit_whatever_is_claimed_meanwhile(limit, data):
+    """Claims may change from step to step, and a failure may look like a loss or a refusal."""
+    largest = limit - mtu.HEADERS
+    failures = st.sampled_from([(probing.LOST, False), (probing.LOST, True), (probing.REFUSED, False)])
+    tried = [largest]
+
+    def outcome_of(size):
+        tried.append(size)
+        return (probing.CONFIRMED, False) if size <= largest else data.draw(failures)
+
+    def hint():
+        return data.draw(st.none() | st.integers(-10, 70_000) | st.sampled_from(tried) | st.just(tried[-1]))
+
+    steps = list(probing.narrow(outcome_of, hint))
+    assert (steps[-1].low, steps[-1].high) == (largest, largest + 1)
+    assert len({step.size for step in steps}) == len(steps)
+    assert all(probing.SMALLEST <= step.size <= mtu.LARGEST for step in steps)
+
+
+paths = st.lists(st.integers(68, 9000) | st.sampled_from([68, 576, 1280, 1500, 9000]), min_size=1, max_size=5)
+payloads = st.integers(0, mtu.LARGEST)
+
+
+@given(paths, st.booleans())
+def test_a_predicted_search_ends_at_the_narrowest_link(mtus, black_hole):
+    assert probing.predict(mtus, black_hole).steps[-1].low == min(mtus) - mtu.HEADERS
+
+
 def test_trial_tries_three_times():
     clock = Clock()
     lost = Scripted(clock=clock)
@@ -227,6 +269,17 @@ def test_trial_is_not_fooled():
     lost = Scripted(receives=noise, clock=clock)
     assert probing.trial(lost, 1200, 0.5, clock) == (probing.LOST, True)
     assert lost.sent == [1200] * 3
+
+
+def test_an_icmp_message_ends_the_wait_and_is_not_the_last_word():
+    """It may have been about an earlier datagram: so there are three tries all the same."""
+    clock = Clock()
+    lost = Scripted(receives=[too_big()] * 3, clock=clock)
+    assert probing.trial(lost, 1200, 0.5, clock) == (probing.LOST, True)
+    assert lost.sent == [1200] * 3 and clock.now == 0
+    stale = Scripted(receives=[too_big(), confirms(1200)], clock=clock)
+    assert probing.trial(stale, 1200, 0.5, clock) == (probing.CONFIRMED, True)
+    assert stale.sent == [1200] * 2
 
 
 def test_trial_sends_again_what_old_news_has_stopped():
@@ -322,6 +375,39 @@ def test_fragments_hold_together(mtus, size):
     assert sum(piece.size for piece in pieces) == size + 8
     assert all(piece.size % 8 == 0 for piece in pieces[:-1])
     assert all(piece.size + 20 <= min(mtus) for piece in pieces)
+
+
+@given(payloads, paths)
+def test_fragments_cover_any_datagram_exactly_once_on_any_path(size, mtus):
+    pieces = fragments.fragments(size, mtus)
+    ends = [piece.offset + piece.size for piece in pieces]
+    assert [piece.offset for piece in pieces] == [0, *ends[:-1]] and ends[-1] == size + mtu.UDP_HEADER
+    assert all(piece.offset % 8 == 0 and 0 < piece.size <= min(mtus) - mtu.IP_HEADER for piece in pieces)
+    journey = fragments.predict_journey(mtus, size, dont_fragment=True)
+    assert journey.arrived == (size + mtu.HEADERS <= min(mtus)) == (len(pieces) == 1)
+
+
+@given(st.integers(68, 9000), st.integers(8, 5000), st.integers(1, 40), st.integers(1, 20))
+def test_no_more_survive_than_were_sent(limit, size, count, every):
+    [survivors] = fragments.predict_survivors((limit,), [size], count, every)
+    assert 0 <= survivors <= count and (every > 1 or survivors == 0)
+
+
+@given(paths, st.lists(payloads, max_size=8), st.booleans())
+def test_a_belief_never_grows_and_no_answer_is_under_the_truth(mtus, sizes, black_hole):
+    beliefs = [mtus[0], *(send.believed for send in path.predict_sends(mtus, sizes, black_hole))]
+    assert beliefs == sorted(beliefs, reverse=True)
+    answers = path.predict_answers(mtus, black_hole)
+    assert answers.listing >= answers.told >= answers.probed == min(mtus)
+
+
+@given(st.integers(-10, 2_000_000))
+def test_a_size_reads_back_as_it_is_written(number):
+    if 0 < number <= 1_000_000:
+        assert mtu.size(str(number)) == number
+    else:
+        with pytest.raises(argparse.ArgumentTypeError, match="not a size"):
+            mtu.size(str(number))
 
 
 def test_survivors_by_counting():
@@ -682,5 +768,5 @@ def test_command_line_answers_and_probes():
 
 def test_the_listing_imports_nothing_heavy():
     code = "import sys, udplab.mtu; print([n for n in ('numpy', 'matplotlib', 'ipywidgets', 'dataclasses', 'scapy',"
-    code += " 'udplab.lan', 'udplab.loopback') if n in sys.modules])"
+    code += " 'udplab.lan', 'udplab.probing') if n in sys.modules])"
     assert subprocess.check_output([sys.executable, "-c", code], cwd=REPO, text=True) == "[]\n"

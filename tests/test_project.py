@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from udplab import __main__ as launcher
 from udplab import terminal
@@ -33,7 +35,7 @@ def test_environment_yml_and_pyproject_name_the_same_packages():
     assert set(theirs) <= set(ours)
     # What conda does not list comes by "-e .": packages for one platform only. The browser is for developers.
     assert {name for name in set(ours) - set(theirs) if ";" not in name} == {
-        name for name in ours if re.match(r"(pytest-playwright|ruff)\b", name)
+        name for name in ours if re.match(r"(pytest-playwright|axe-playwright-python|ruff)\b", name)
     }
     assert "python" + project["project"]["requires-python"] in conda
 
@@ -47,10 +49,21 @@ def test_notebook_is_executed_and_carries_nothing_volatile(path):
     assert [cell["execution_count"] for cell in code] == list(range(1, len(code) + 1))
     for cell in code:
         assert set(cell["metadata"]) <= {"tags"}
-        if "nbval-ignore-output" in cell["metadata"].get("tags", []):
-            assert cell["outputs"] == []
         for output in cell["outputs"]:
-            assert "image/svg+xml" not in output.get("data", {})
+            assert not {"image/svg+xml", "application/vnd.jupyter.widget-view+json"} & set(output.get("data", {}))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_every_stored_picture_has_its_text_twin_beside_it_and_every_panel_has_a_picture(path):
+    """So a notebook makes sense where no kernel runs, and for people who do not see the picture."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    panels = [cell for cell in cells if "nbval-ignore-output" in cell["metadata"].get("tags", [])]
+    pictured = [cell for cell in cells if any("image/png" in each.get("data", {}) for each in cell.get("outputs", []))]
+    assert len(panels) == 1 and panels[0] in pictured
+    for cell in pictured:
+        picture, *rest = cell["outputs"]
+        assert "image/png" in picture["data"], cell["id"]
+        assert {output.get("name") for output in rest} == {"stdout"}, cell["id"]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
@@ -115,6 +128,8 @@ def test_readme_and_ci_run_the_same_tests():
     assert command in read("README.md") and command in read(".ci/run")
     assert command in read(".github/workflows/tests.yml")
     assert "pip install uv && uv run udplab" in read("README.md")
+    for place in ("README.md", ".ci/run", ".github/workflows/tests.yml"):
+        assert "uv run pytest -m heavy -n 0" in read(place)
 
 
 @pytest.mark.parametrize("text", ["70000", "-1", "x", "", "1.5", "²"])
@@ -126,6 +141,16 @@ def test_what_is_not_a_port(text):
 @pytest.mark.parametrize("number", [0, 1, 65535])
 def test_what_is_a_port(number):
     assert terminal.port(str(number)) == number
+
+
+@given(st.text(max_size=8) | st.integers(-10, 100_000).map(str))
+def test_a_port_reads_back_as_it_is_written_or_is_refused_in_one_line(text):
+    try:
+        number = terminal.port(text)
+    except terminal.argparse.ArgumentTypeError as refused:
+        assert "\n" not in str(refused) and text not in map(str, range(65536))
+    else:
+        assert 0 <= number <= 65535 and text.lstrip("0") in ("", str(number))
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Lesson 2-2: the bad network, the odds, the experiments, their plots and the playground."""
 
+import itertools
 import math
 import random
 import socket
@@ -12,9 +13,11 @@ from collections import Counter
 import matplotlib
 import matplotlib.pyplot as plt
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scripted import run_async
 
-from udplab import loopback, lossy, odds, retry, trials
+from udplab import discovery, loopback, lossy, odds, retry, trials
 from udplab.panels import retry as panel
 from udplab.plots import retry as draw
 from udplab.serving import Server
@@ -210,6 +213,27 @@ def test_interval_against_exact_sums(chance, count):
         assert share(range(low + 1)) > 0.005 and share(range(high, count + 1)) > 0.005
 
 
+probability = st.floats(0, 1)
+
+
+@given(probability, probability, st.integers(1, 20))
+def test_predictions_are_probabilities(loss, answer_loss, tries):
+    fail = odds.failure(loss, answer_loss)
+    shares = odds.sends(fail, tries)
+    assert max(loss, answer_loss) - 1e-9 <= fail <= min(1, loss + answer_loss) + 1e-9
+    assert list(shares) == list(range(1, tries + 1)) and all(0 <= share <= 1 for share in shares.values())
+    assert sum(shares.values()) == pytest.approx(1)
+    assert 0 <= odds.give_up(fail, tries) <= shares[tries] <= 1
+    assert 1 - 1e-9 <= odds.mean_sends(fail, tries) <= tries + 1e-9
+
+
+@given(st.lists(st.floats(0.001, 10), min_size=1, max_size=10), probability)
+def test_times_are_in_order_and_no_wait_is_longer_than_all(delays, fail):
+    times, end = odds.schedule(delays)
+    assert times == sorted(times) and len(times) == len(delays) and times[0] == 0 and times[-1] < end
+    assert end == pytest.approx(sum(delays)) and 0 <= odds.mean_wait(fail, delays) <= end * (1 + 1e-9)
+
+
 # --- Experiments ---
 
 
@@ -306,6 +330,29 @@ def test_servers_of_different_lessons_do_not_loop():
             probe.recv(100)
         assert one.counts["answered"] + two.counts["answered"] <= 2 + 2
         assert one.counts["dropped"] == 1
+
+
+RESPONDERS = [loopback.respond, retry.respond, trials.echo, discovery.responder(b"time", b"bob")]
+
+
+@given(
+    st.sampled_from(RESPONDERS),
+    st.sampled_from(RESPONDERS),
+    st.sampled_from([b"", retry.new_token(), b"Your data was ", b"find time ", b"here time "]),
+    st.binary(max_size=30),
+)
+def test_no_two_servers_answer_each_other_for_ever(one, two, start, end):
+    """Row 8: any datagram, any two servers of the lessons; of one kind they exchange one answer at most."""
+    data, answers = start + end, 0
+    for respond in itertools.chain.from_iterable(itertools.repeat((one, two))):
+        try:
+            data = respond(data)
+        except ValueError:  # counted as bad, and not answered
+            break
+        if data is None:
+            break
+        answers += 1  # noqa: SIM113
+        assert answers <= (1 if one is two else 3)
 
 
 def test_a_datagram_from_itself_gets_no_answer():
@@ -471,13 +518,13 @@ def play(**values):
 def test_playground(name, jitter):
     before = threading.active_count()
     playground = play(name=name, jitter=jitter, clients=100, answer_loss=20, limit=4)
-    assert playground.status.value == "Done: 100 of 100."
+    assert playground.told == "Done: 100 of 100 (run 1)."
     assert "of 100, predicted" in playground.text.value and bytes(playground.picture.value[:4]) == b"\x89PNG"
     assert threading.active_count() == before
 
 
 def test_playground_says_when_nothing_would_be_sent():
-    assert "longer than the longest" in play(first=2, limit=0.1).status.value
+    assert "longer than the longest" in play(first=2, limit=0.1).told
 
 
 def test_panel_policies():

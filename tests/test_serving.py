@@ -1,13 +1,14 @@
 """The background server: what becomes of each datagram, and that nothing stays behind."""
 
 import errno
-import os
 import socket
 import threading
 import time
 
 import pytest
-from scripted import ScriptedSocket
+from hypothesis import given
+from hypothesis import strategies as st
+from scripted import ScriptedSocket, held, interruptions
 
 from udplab import loopback, serving
 from udplab.serving import Server, hold, shown, stop_all
@@ -87,6 +88,14 @@ def test_log_keeps_the_last_1000_and_little_of_each():
     assert server.counts["received"] == 1200
 
 
+def test_a_broken_function_does_not_end_a_real_server():
+    with Server(lambda data: data[5:6] or data["x"]) as server, loopback.udp_socket() as sock:
+        sock.sendto(b"no", server.address)
+        assert loopback.ask(sock, server.address, b"hello!", timeout=5).answer == b"!"
+        assert server.counts == {"received": 2, "answered": 1, "dropped": 0, "bad": 0, "errors": 1}
+        assert "TypeError" in server.log[0].why
+
+
 def test_whoever_holds_an_answer_finds_it_in_log_and_counts():
     with Server(loopback.respond) as server, loopback.udp_socket() as sock:
         for number in range(1, 301):
@@ -99,6 +108,36 @@ def test_counts_add_up_at_every_moment():
         for _ in range(2000):
             sock.sendto(b"x", server.address)
             assert adds_up(server.counts)
+
+
+def test_no_option_lets_a_second_server_have_the_port():
+    _, sock = serve(bytes.upper, (b"x", ALICE))
+    assert socket.SO_REUSEADDR not in [option for _, option, _ in sock.options]
+
+
+FATES = {"answered": b"yes", "dropped": None, "bad": ValueError("no"), "errors": KeyError("ours")}
+
+
+@given(st.lists(st.sampled_from([*FATES, "refused", "from itself", "port 0"]), max_size=40))
+def test_the_log_adds_up_for_any_fates(fates):
+    """Each datagram is counted once and noted once, in order, whatever becomes of it."""
+    coming = iter([fate for fate in fates if fate in FATES or fate == "refused"])
+
+    def respond(data):
+        result = FATES.get(next(coming), b"to nobody")
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    peers = {"refused": BOB, "from itself": ("127.0.0.1", 1060), "port 0": ("127.0.0.1", 0)}
+    server, sock = serve(
+        respond, *[(b"x", peers.get(fate, ALICE)) for fate in fates], refuse={BOB: OSError("unreachable")}
+    )
+    told = {"refused": "errors", "from itself": "dropped", "port 0": "dropped"}
+    expected = [told.get(fate, fate) for fate in fates]
+    assert [record.done for record in server.log] == expected
+    assert server.counts == {"received": len(fates)} | {kind: expected.count(kind) for kind in FATES}
+    assert len(sock.sent) == expected.count("answered")
 
 
 def test_follow_tells_all_and_what_was_missed():
@@ -125,11 +164,11 @@ def test_follow_ends_when_its_patience_does():
 
 def test_a_busy_port_is_an_error_and_nothing_stays_open():
     with Server(bytes.upper) as server:
-        before = descriptors()
+        before = held()
         with pytest.raises(OSError) as caught:
             Server(bytes.upper, port=server.address[1]).start()
         assert caught.value.errno == errno.EADDRINUSE
-        assert descriptors() == before
+        assert held() == before
         assert server._sock.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR) == 0
 
 
@@ -137,12 +176,12 @@ def test_start_and_stop_a_thousand_times_on_one_port():
     with Server(bytes.upper) as first:
         port = first.address[1]
     server = Server(loopback.respond, port=port)
-    before = descriptors(), threading.active_count()
+    before = held()
     with loopback.udp_socket() as sock:
         for _ in range(1000):
             with server:
                 loopback.ask(sock, server.address, b"x")
-    assert (descriptors(), threading.active_count()) == before
+    assert held() == before
     assert server.counts["answered"] == 1000
 
 
@@ -176,6 +215,37 @@ def test_stops_quickly_under_a_flood():
         over.set()
         flooder.join()
     assert sorted(stopping)[2] < 0.25
+
+
+def test_an_interrupt_at_any_line_of_start_leaves_nothing():
+    before = held()
+    server = Server(bytes.upper)
+    for number, _ in enumerate(interruptions(server.start, serving)):
+        assert held() == before, f"after line {number + 1}"
+    assert server.running and number > 10
+    server.stop()
+
+
+def test_an_interrupt_at_any_line_of_stop_is_mended_by_the_next_stop():
+    before = held()
+    server = Server(bytes.upper).start()
+    for _ in interruptions(server.stop, serving):
+        server.stop()
+        assert held() == before
+        server.start()
+    assert held() == before
+
+
+@pytest.mark.parametrize("act", [lambda: hold("test", Server(bytes.upper)), stop_all])
+def test_an_interrupt_at_any_line_of_a_cell_is_mended_by_stop_all(act):
+    before = held()
+    hold("test", Server(bytes.upper))
+    for _ in interruptions(act, serving):
+        stop_all()
+        assert held() == before
+        hold("test", Server(bytes.upper))
+    stop_all()
+    assert held() == before
 
 
 def test_stop_says_when_respond_does_not_return():
@@ -219,9 +289,12 @@ def test_shown_is_one_short_printable_line():
     assert shown(b"x" * 300).isprintable()
 
 
-def descriptors():
-    """Return how many files this process has open, where the system tells."""
-    return len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else None
+@given(st.binary(max_size=400), st.integers(10, 300))
+def test_shown_is_printable_and_bounded(data, limit):
+    text = shown(data, limit)
+    assert text.isascii() and text.isprintable() and len(text) <= max(limit, 3)
+    if len(repr(data)) <= limit:
+        assert text == repr(data)
 
 
 def test_the_rules_of_who_gets_no_answer():

@@ -67,13 +67,13 @@ def survivors(net, sizes, count, every):
     Raises lan.LanError where the kernel cannot lose packets on purpose.
     """
     results = []
-    with receiver(net) as server, sender(net, "allow") as sock, net["client"].capture() as seen:
+    with receiver(net) as server, sender(net, "allow") as sock:
         for size in sizes:
             net["router1"].lose(every, "eth1")  # it counts from 1 again
             results.append(0)
             for _ in range(count):
                 sock.send(bytes(size))
-                seen.settle()
+                net["client"].settle()
                 results[-1] += received(server)
     return results
 

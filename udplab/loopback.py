@@ -109,21 +109,29 @@ def udp_socket(timeout=None):
     return sock
 
 
-def connected(address, timeout=None):
-    """Return a UDP socket that is connected to `address`.
+def connect(host, port, make_socket=udp_socket):
+    """Return a UDP socket that is connected to a host's port. Nothing is sent (man 2 connect).
 
-    Raises ConnectionRefusedError where nobody listens and the system gives out that very port: the socket would
-    then hear its own questions as answers.
+    make_socket: a function that returns a UDP socket
+    Raises OSError, in words for a reader, where the host is unknown or cannot be reached.
     """
-    sock = udp_socket(timeout)
+    if not host:
+        raise OSError("Say which host to send to, such as 127.0.0.1: an empty name is nobody's.")
+    held = []
     try:
-        sock.connect(address)
-        if sock.getsockname() == address:
-            raise ConnectionRefusedError(f"nobody listens at {address[0]}, port {address[1]}")
-    except BaseException:
-        sock.close()
-        raise
-    return sock
+        while True:
+            held.append(make_socket())
+            held[-1].connect((host, port))
+            if held[-1].getsockname() != held[-1].getpeername():
+                return held.pop()
+            # Nobody has that port, and the system gave it to us: we would hear our own questions. Take another.
+    except (socket.gaierror, UnicodeError):  # UnicodeError: no host can have such a name
+        raise OSError(f"Unknown host {host!r}. Check the name, or give an IPv4 address.") from None
+    except OSError as error:
+        raise OSError(f"Cannot send to {host}, port {port}: {error.strerror}.") from error
+    finally:
+        for sock in held:
+            sock.close()
 
 
 def round_trips(
@@ -145,7 +153,8 @@ def round_trips(
                     sleep(pause)
                 try:
                     if sock is None:
-                        sock = connected(address, timeout)
+                        sock = connect(*address)
+                        sock.settimeout(timeout)
                     sent = clock()
                     sock.send(payload)
                     sock.recv(MAX_BYTES)

@@ -14,7 +14,9 @@ import errno
 import socket
 import sys
 
-from udplab import terminal
+from udplab import loopback, terminal
+from udplab.loopback import connect
+from udplab.serving import Server
 
 IP_HEADER, UDP_HEADER = 20, 8  # bytes: RFC 791 (without options), RFC 768
 HEADERS = IP_HEADER + UDP_HEADER
@@ -141,39 +143,14 @@ def send_big_datagram(host, port, size=65000):
             print("That is its first link, unless a router has told it of a smaller one.")
 
 
-def connect(host, port):
-    """Return a UDP socket connected to a host's port. Raises OSError, in words, where that cannot be."""
-    from udplab.loopback import udp_socket  # here, and below: what only some roles need is not loaded for all
-
-    if not host:
-        raise OSError("Say which host to send to: an empty name is nobody's.")
-    sock = udp_socket()
-    try:
-        sock.connect((host, port))
-        if sock.getsockname() == sock.getpeername():
-            raise OSError(f"Nobody listens at {host}, port {port}.")
-    except (socket.gaierror, UnicodeError):  # UnicodeError: no name can look like that
-        sock.close()
-        raise OSError(f"Unknown host {host!r}. Check the name, or give an IPv4 address.") from None
-    except OSError as error:
-        sock.close()
-        if error.strerror is None:
-            raise
-        raise OSError(f"Cannot send to {host}, port {port}: {error.strerror}.") from error
-    return sock
-
-
 def answer(host, port):
     """Answer each datagram with its size, until Ctrl-C: the other end of --probe."""
-    from udplab import loopback
-    from udplab.serving import Server
-
     terminal.show(Server(loopback.respond, host, port), loopback.in_words)
 
 
 def probe(host, port):
     """Find by size which datagrams arrive, and print that beside what the kernel believes."""
-    from udplab import probing
+    from udplab import probing  # here, since the listing does without it
 
     with connect(host, port) as sock:
         try:

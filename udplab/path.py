@@ -162,15 +162,15 @@ listing: what listing 2-3 prints; told: the kernel's belief after its ICMP messa
 """
 
 
-def ask(net, mtus, black_hole=False, timeout=0.1):
+def ask(net, mtus, black_hole=False, timeout=0.05):
     """Ask in all three ways for the MTU of `net`, a path with these MTUs; return the `Answers`."""
     silence(net, black_hole)
-    with sender(net, "forbid") as sock, net["server"].capture() as seen, receiver(net):
+    with sender(net, "forbid") as sock, receiver(net):
         mtu.attempt(sock, 65000)
         listing = told = mtu.belief(sock)
         while True:  # each round learns of one router (RFC 1191)
             mtu.attempt(sock, told - mtu.HEADERS)
-            seen.settle()
+            net["client"].settle()
             news = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)  # reading it clears it
             if news != errno.EMSGSIZE or mtu.belief(sock) == told:
                 break
@@ -188,7 +188,7 @@ def predict_answers(mtus, black_hole=False):
     return Answers(tuple(mtus), black_hole, mtus[0], told, min(mtus))
 
 
-def probe(net, black_hole=False, timeout=0.1):
+def probe(net, black_hole=False, timeout=0.05):
     """Search for the largest datagram that arrives; return the `probing.Search`."""
     silence(net, black_hole)
     with Server(respond, "", PORT, make_socket=net["server"].socket), sender(net, "probe") as sock:

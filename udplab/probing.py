@@ -121,17 +121,17 @@ def send(sock, size):
 
 
 def confirmed(sock, size, timeout, clock=time.monotonic):
-    """Wait for the answer that confirms `size` bytes; return whether it came, and whether an ICMP message did.
+    """Wait for the answer that confirms `size` bytes, or an ICMP message; return whether each of the two came.
 
     An answer names a size, so a late one to another size cannot be taken for it.
     """
     wanted = f"Your data was {size} bytes long".encode("ascii")
-    deadline, told = clock() + timeout, False
+    deadline = clock() + timeout
     while (left := deadline - clock()) > 0:
         sock.settimeout(left)
         try:
             if sock.recv(MAX_BYTES) == wanted:  # room for any, since Windows calls a cut one EMSGSIZE too
-                return True, told
+                return True, False
         except TimeoutError:
             break
         except (ConnectionRefusedError, ConnectionResetError):  # nobody listens there yet
@@ -139,8 +139,8 @@ def confirmed(sock, size, timeout, clock=time.monotonic):
         except OSError as error:
             if error.errno != errno.EMSGSIZE:
                 raise
-            told = True
-    return False, told
+            return False, True  # no use to wait (RFC 8899, section 4.6.2); if it spoke of an earlier one, we try again
+    return False, False
 
 
 def in_words(step):

@@ -9,11 +9,10 @@ waits and counts. Both know only the clock and the socket that they are given.
 
 import collections
 import os
-import socket
-import sys
 import time
 
 from udplab import terminal
+from udplab.loopback import connect
 from udplab.serving import MAX_BYTES, Server, shown
 
 LOSS = 0.5  # the share of the requests that the listing's server loses on purpose
@@ -242,29 +241,6 @@ def times(count):
     return "once" if count == 1 else f"{count} times"
 
 
-def connect(host, port, make_socket=socket.socket):
-    """Return a UDP socket that is connected to a server. No datagram is sent.
-
-    Raises OSError, in words for a reader, where the host is unknown or cannot be reached.
-    """
-    held = []
-    try:
-        while True:
-            sock = make_socket(socket.AF_INET, socket.SOCK_DGRAM)
-            held.append(sock)
-            sock.connect((host, port))
-            if sock.getsockname() != sock.getpeername():
-                held.pop()
-                return sock
-            # Nobody has that port, and the system gave it to us: we would hear our own questions. Take another.
-    except (OSError, UnicodeError) as error:  # UnicodeError: no host can have such a name
-        why = getattr(error, "strerror", None) or error
-        raise OSError(f"Cannot reach {host!r}, port {port}: {why}. Check the name.") from None
-    finally:
-        for sock in held:
-            sock.close()
-
-
 def main(argv=None):
     """Run the listing from the command line."""
     parser = terminal.parser("Send and receive UDP, where datagrams are often lost on purpose.")
@@ -274,8 +250,6 @@ def main(argv=None):
     arguments = parser.parse_args(argv)
     if arguments.role == "client" and arguments.port == 0:
         parser.error("argument -p: a client needs the server's port, 1 to 65535")
-    if arguments.role == "client" and not arguments.host:
-        sys.exit("A client needs the host of the server, such as 127.0.0.1. An empty name is for servers only.")
     terminal.run(roles[arguments.role], arguments.host, arguments.port)
 
 

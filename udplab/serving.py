@@ -77,20 +77,23 @@ class Server:
         """
         if self.running:
             raise RuntimeError(f"this server is already running at {self.address}")
-        # No SO_REUSEADDR: on Linux it would let a second server take every datagram of the first.
-        sock = self._make_socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock = None
         try:
+            # No SO_REUSEADDR: on Linux it would let a second server take every datagram of the first.
+            sock = self._make_socket(socket.AF_INET, socket.SOCK_DGRAM)
             sock.bind((self.host, self.port))
-        except BaseException:
-            sock.close()
+            self.address = sock.getsockname()
+            self._sock = sock
+            self._stopping = False
+            name = "udplab server at {}:{}".format(*self.address)
+            self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
+            self._thread.start()
+            return self
+        except BaseException:  # Ctrl-C too: nobody could stop a server that was never handed out
+            self.stop()
+            if sock is not None:
+                sock.close()
             raise
-        self.address = sock.getsockname()
-        self._sock = sock
-        self._stopping = False
-        name = "udplab server at {}:{}".format(*self.address)
-        self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
-        self._thread.start()
-        return self
 
     def stop(self, patience=5.0):
         """Stop the thread and wait for its end; a server that is not running stays so.
@@ -164,7 +167,7 @@ class Server:
     def _serve(self):
         """Receive, answer and note: the body of the thread. Names are local because this is the fast path."""
         sock, respond, clock, counts = self._sock, self.respond, self._clock, self._counts
-        recvfrom, sendto, note = sock.recvfrom, sock.sendto, self._log.append
+        recvfrom, sendto, note, copied = sock.recvfrom, sock.sendto, self._log.append, b"".join
         number, ports = sum(counts.values()), (0, self.address[1])
         with sock:
             while True:
@@ -190,7 +193,9 @@ class Server:
                 except Exception:
                     answer, done, why = None, "errors", last_traceback()
                 number += 1
-                note((number, received, peer, data[:SHOWN], len(data), done, answer and answer[:SHOWN], sent, why))
+                # A copy, since a short datagram keeps its place among the 64 kB buffers, and 1,000 would keep 4 MB.
+                start = copied((data[:SHOWN], b""))
+                note((number, received, peer, start, len(data), done, answer and answer[:SHOWN], sent, why))
                 counts[done] += 1
                 if self._news:
                     self._news.set()
@@ -241,14 +246,16 @@ def hold(name, server):
     A notebook cell that calls this can be run again and again.
     """
     if name in _held:
-        _held.pop(name).stop()
-    _held[name] = server.start()
-    return server
+        _held[name].stop()
+        del _held[name]
+    _held[name] = server  # before it runs, so that an interrupt leaves none of which stop_all() does not know
+    return server.start()
 
 
 def stop_all():
     """Stop every server that `hold` started; return their names."""
     names = list(_held)
     for name in names:
-        _held.pop(name).stop()
+        _held[name].stop()
+        del _held[name]
     return names

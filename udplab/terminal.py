@@ -71,7 +71,7 @@ def cannot_listen(error, host, port):
     if error.errno == errno.EADDRINUSE:
         return f"Port {port} is in use: another program has it. Stop that one, or choose another port with -p."
     if error.errno == errno.EADDRNOTAVAIL:
-        return f"{host} is not an address of this machine. Try 127.0.0.1."
+        return f'{host} is not an address of this machine. Try 127.0.0.1, or "" for every address.'
     if error.errno == errno.EACCES:
         return f"You may not listen on {place}. Choose a port above 1023 with -p."
     return f"Cannot listen on {place}: {error.strerror or error}."

@@ -54,7 +54,7 @@ def spent(outcome):
 def echo(data):
     """Answer with the question itself, so that everybody sees which question an answer belongs to."""
     token, message = retry.split(data)
-    return None if message.startswith(b"answer to ") else token + b"answer to " + message
+    return None if message.startswith((b"answer to ", b"Your data was ")) else token + b"answer to " + message
 
 
 def ask_in_turn(address, count, delays, ids, pause=0.0):
@@ -102,44 +102,38 @@ def herd(delays, clients=100, capacity=10, step=0.01, queue_bytes=8192, seed=1):
     rng = random.Random(f"{seed} herd")
     policies = [iter(delays(rng)) for _ in range(clients)]
     due = {client: round(next(policy) / step) for client, policy in enumerate(policies)}
-    arrived, served, left, sent = [], [], 0, 0
-    with (
-        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server,
-        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender,
-    ):
+    arrived, served, left = [], [], 0
+    kind = socket.AF_INET, socket.SOCK_DGRAM
+    with socket.socket(*kind) as server, socket.socket(*kind) as sender:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, queue_bytes)
         server.bind((HOST, 0))
         server.setblocking(False)
-        now = 0
         while due:
-            sending = [client for client, at in due.items() if at == now]
-            for client in sending:
-                wait = next(policies[client], None)
+            now = len(arrived)
+            waits = {client: next(policies[client], None) for client, at in due.items() if at == now}
+            for client, wait in waits.items():
                 if wait is None:  # it has tried as often as its policy allows
                     del due[client]
                     left += 1
-                    continue
-                sender.sendto(client.to_bytes(4, "big"), server.getsockname())
-                sent += 1
-                due[client] = now + max(1, round(wait / step))
-            before = sent - sum(arrived)
-            arrived.append(before)
-            read = 0
-            while read < capacity:
-                try:
-                    client = int.from_bytes(server.recv(4), "big")
-                except BlockingIOError:
-                    break
-                read += 1
-                due.pop(client, None)
-            served.append(read)
-            now += 1
-        waiting = 0
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                server.recv(4)
-                waiting += 1
-    return Herd(step, arrived, served, sent - sum(served) - waiting, left)
+                else:
+                    sender.sendto(client.to_bytes(4, "big"), server.getsockname())
+                    due[client] = now + max(1, round(wait / step))
+            arrived.append(sum(wait is not None for wait in waits.values()))
+            read = waiting(server, capacity)
+            for data in read:
+                due.pop(int.from_bytes(data, "big"), None)
+            served.append(len(read))
+        dropped = sum(arrived) - sum(served) - len(waiting(server, sum(arrived)))
+    return Herd(step, arrived, served, dropped, left)
+
+
+def waiting(sock, most):
+    """Return up to `most` datagrams out of the receive queue of a socket that does not block."""
+    found = []
+    with contextlib.suppress(BlockingIOError):
+        while len(found) < most:
+            found.append(sock.recv(MAX_BYTES))
+    return found
 
 
 # --- An adaptive wait ---

@@ -112,27 +112,34 @@ def _start_helper():
         except (OSError, AttributeError) as problem:  # AttributeError: a Python built without pidfd_open
             ours.close()
             raise LanError(f"the LAN's helper process did not start: {problem}") from problem
-    ours.settimeout(_PATIENCE)
     try:
-        hello = ours.recv(1000)
-        reason = "the LAN's helper process ended at once; its error is on this program's stderr"
-        if hello:
-            refused = json.loads(hello)["refused"]
-            reason = refused and refusal(*refused, _read)
-    except OSError as problem:
-        reason = f"the LAN's helper process does not answer: {problem}"
-    if reason:
+        if reason := _hello(ours):
+            raise LanError(reason)
+    except BaseException:  # Ctrl-C too
         ours.close()
         process.kill()
         process.wait()
-        raise LanError(reason)
+        raise
     return process, ours
+
+
+def _hello(control):
+    """Wait for the helper's first words; return None, or why it cannot work."""
+    control.settimeout(_PATIENCE)
+    try:
+        hello = control.recv(1000)
+    except OSError as problem:
+        return f"the LAN's helper process does not answer: {problem}"
+    if not hello:
+        return "the LAN's helper process ended at once; its error is on this program's stderr"
+    refused = json.loads(hello)["refused"]
+    return refused and refusal(*refused, _read)
 
 
 def _spawn(control):
     """Start helper.py with its end of the socket and a descriptor of this process (pidfd, Linux 5.3)."""
-    this_process = os.pidfd_open(os.getpid())
     search = [str(Path(__file__).parent.parent.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    this_process = os.pidfd_open(os.getpid())
     try:
         # Popen and not os.fork(): a notebook has threads. -P: no file in the working directory may stand in
         # for a module. A session of its own: Ctrl-C is for the notebook only.
@@ -209,7 +216,7 @@ class Network:
 
     def __init__(self, hosts, switched):
         links = {interface.link for host in hosts for interface in host.interfaces}
-        self._hops = 12 * len(links)  # see Capture.settle
+        self._hops = 12 * len(links)  # see Host.settle
         self._sockets = weakref.WeakSet()
         self._lock = threading.Lock()
         self._number = 0
@@ -368,6 +375,30 @@ class Host:
     def capture(self, interface="eth0", room=8 << 20):
         """A Capture of the frames at an interface, in and out; `room` is the memory it may fill, in bytes."""
         return Capture(self, self.interface(interface), room)
+
+    def settle(self):
+        """Return when every frame whose send call has returned, and each kernel's answer to it, has arrived.
+
+        A sent frame waits in a queue of its CPU for the next hop, first in, first out; all namespaces share
+        that queue. So a datagram to oneself, sent from the same CPU, comes back only after every frame
+        before it has gone one hop. As many rounds as there can be hops (two a link with a switch, there and
+        back, ARP's question and answer first), on every CPU, and all is through. This cannot know of frames
+        that `slow()` holds back, nor of an answer that a program has yet to send: wait for those yourself.
+        Raises TimeoutError where such a datagram to oneself is lost.
+        """
+        allowed = os.sched_getaffinity(0)
+        try:
+            with self.socket() as marker:
+                marker.bind(("127.0.0.1", 0))
+                marker.connect(marker.getsockname())
+                marker.settimeout(5)  # a flood elsewhere can fill the CPU's queue, and the marker is lost
+                for _ in range(self._network._hops):
+                    for cpu in allowed:
+                        os.sched_setaffinity(0, {cpu})  # of this thread only
+                        marker.send(b"")
+                        marker.recv(1)
+        finally:
+            os.sched_setaffinity(0, allowed)
 
     def send_icmp(self, send):
         """Let this host send ICMP messages of its own (True, at first) or none (False).

@@ -9,7 +9,6 @@ seen.save("fragments.pcap")                 # Wireshark opens it
 
 import errno
 import mmap
-import os
 import socket
 import struct
 import time
@@ -46,9 +45,6 @@ class Capture:
     def __enter__(self):
         self._frames, self._next = [], 0
         self._wall = time.time() - time.monotonic()
-        self._marker = self._host.socket()
-        self._marker.bind(("127.0.0.1", 0))
-        self._marker.connect(self._marker.getsockname())
         self._socket = self._host.socket(socket.AF_PACKET, socket.SOCK_RAW)
         self._socket.setsockopt(_SOL_PACKET, _VERSION, 1)  # TPACKET_V2
         size = self._slot * self._slots
@@ -66,28 +62,12 @@ class Capture:
             self._ring.close()
             self._ring = None
             self._socket.close()
-            self._marker.close()
         if lost and kind is None:
             raise OSError(errno.ENOBUFS, f"{lost} frames did not fit into this capture: give it more room")
 
     def settle(self):
-        """Return when every frame whose send call has returned, and each kernel's answer to it, has arrived.
-
-        A sent frame waits in a queue of its CPU for the next hop, first in, first out; all namespaces share
-        that queue. So a datagram to oneself, sent from the same CPU, comes back only after every frame
-        before it has gone one hop. As many rounds as there can be hops (two a link with a switch, there and
-        back, ARP's question and answer first), on every CPU, and all is through. This cannot know of frames
-        that `slow()` holds back, nor of an answer that a program has yet to send: wait for those yourself.
-        """
-        allowed = os.sched_getaffinity(0)
-        try:
-            for _ in range(self._host._network._hops):
-                for cpu in allowed:
-                    os.sched_setaffinity(0, {cpu})  # of this thread only
-                    self._marker.send(b"")
-                    self._marker.recv(1)
-        finally:
-            os.sched_setaffinity(0, allowed)
+        """Return when all is on its way no more: `Host.settle`."""
+        self._host.settle()
 
     def _gather(self):
         self.settle()

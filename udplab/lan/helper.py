@@ -13,6 +13,7 @@
 """
 
 import array
+import contextlib
 import ctypes
 import errno
 import fcntl
@@ -271,10 +272,26 @@ def answer(network, request):
 def serve(control, parent):
     """Serve networks until the notebook closes `control` or its process (a pidfd) ends."""
     networks = {}  # the network's socket -> {host: namespace}
+    sockets = {}
+    try:
+        serve_networks(control, parent, networks, sockets)
+    finally:
+        for fd, sock in sockets.items():
+            drop(networks[fd], sock)
+
+
+def drop(network, sock):
+    """Let go of a network. Its socket comes last: the notebook takes its end for "done"."""
+    for namespace in network.values():
+        os.close(namespace)
+    sock.close()
+
+
+def serve_networks(control, parent, networks, sockets):
+    """Serve until the end; `networks` and `sockets` are as in `serve`, which lets go of what is left in them."""
     poll = select.poll()
     poll.register(control, select.POLLIN)
     poll.register(parent, select.POLLIN)
-    sockets = {}
     while True:
         for fd, _ in poll.poll():
             if fd == parent:
@@ -300,17 +317,18 @@ def serve(control, parent):
                 request = b""  # the notebook closed the network without waiting for the answer
             if not request:
                 poll.unregister(fd)
-                for namespace in networks.pop(fd).values():
-                    os.close(namespace)
-                sockets.pop(fd).close()  # after the namespaces: the notebook takes it for "done"
+                drop(networks.pop(fd), sockets.pop(fd))
 
 
 def main():
-    control, parent = socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2])
-    refused = enter_namespaces()
-    control.send(json.dumps({"refused": refused}).encode())
-    if refused is None:
-        serve(control, parent)
+    parent = int(sys.argv[2])
+    with socket.socket(fileno=int(sys.argv[1])) as control:
+        refused = enter_namespaces()
+        # The notebook may have been interrupted before it has read our first words: then nobody is there any more.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            control.send(json.dumps({"refused": refused}).encode())
+            if refused is None:
+                serve(control, parent)
 
 
 if __name__ == "__main__":

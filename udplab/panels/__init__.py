@@ -11,12 +11,21 @@ import io
 import time
 
 import ipywidgets as widgets
+from IPython.display import Image, display
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from traitlets import Unicode
 
 from udplab import plots
+from udplab.lan import LanError
 
 FRAME = 0.08  # seconds from one frame to the next, while batches are short: a little over 10 frames a second
+
+
+class Picture(widgets.Image):
+    """An image that can have a tooltip: ipywidgets 8.1 gives it only to a widget that has a description."""
+
+    description = Unicode("").tag(sync=True)
 
 
 class Playground:
@@ -24,20 +33,28 @@ class Playground:
 
     controls: a dict from a parameter's name to the widget that sets it
     prepare: called with the controls' values; returns (total, batches), the number of measurements to come and the
-        generator that yields lists of them. A ValueError or OSError that it raises is shown in words.
+        generator that yields lists of them. A ValueError, OSError or LanError that they raise is shown in words.
     draw: called with (axes, measurements so far, values); draws, and returns the text twin
     """
 
+    SIZE = 8, 3.6  # of the picture, in inches
+
     def __init__(self, controls, prepare, draw):
         self.controls, self.prepare, self.draw = controls, prepare, draw
+        # Neither is ever disabled: a disabled button loses the focus, and with it the place of who uses the keyboard.
         self.run_button = widgets.Button(description="Run", icon="play", button_style="primary")
-        self.stop_button = widgets.Button(description="Stop", icon="stop", disabled=True)
+        self.stop_button = widgets.Button(description="Stop", icon="stop")
         self.progress = widgets.IntProgress(value=0, max=1, layout={"width": "100%"})
-        self.status = widgets.Label("Set the controls, then press Run.")
-        self.picture = widgets.Image(format="png", layout={"max_width": "880px", "display": "none"})
-        self.text = widgets.HTML()
+        self.status = widgets.HTML()
+        self.say("Set the controls, then press Run.")
+        self.picture = Picture(
+            format="png",
+            tooltip="Picture of the measurements. The text below it says the same.",  # its name, for who cannot see it
+            layout={"max_width": "880px", "display": "none"},
+        )
+        self.text, self.twin = widgets.HTML(), ""
         self.task = None
-        self.frames = 0
+        self.runs = self.frames = 0
         self._stopping = False
         self.run_button.on_click(self.run)
         self.stop_button.on_click(self.stop)
@@ -49,11 +66,22 @@ class Playground:
     def _repr_mimebundle_(self, **options):
         return self.widget._repr_mimebundle_(**options)
 
+    async def still(self):
+        """Run once with the controls as they are; show the picture and its text twin, for a page without a kernel."""
+        await self._run()
+        display(Image(self.picture.value, alt=self.twin))
+        print("One run with the first settings:")
+        print(self.twin)
+
+    def say(self, words):
+        """Show the panel's state; a screen reader tells it too."""
+        self.told = words
+        self.status.value = f'<span role="status">{html.escape(words)}</span>'
+
     def run(self, _button=None):
         """Start the experiment with the controls' values, unless it is running already; return at once."""
         if self.task is None or self.task.done():
             self._stopping = False
-            self.run_button.disabled, self.stop_button.disabled = True, False
             self.task = asyncio.get_running_loop().create_task(self._run())
 
     def stop(self, _button=None):
@@ -63,9 +91,10 @@ class Playground:
     async def _run(self):
         values = {name: control.value for name, control in self.controls.items()}
         measured, batches = [], None
-        self.status.value = "Running."
+        self.runs += 1
+        self.say("Running.")
         with plots.style():
-            canvas = FigureCanvasAgg(Figure(figsize=(8, 3.6)))
+            canvas = FigureCanvasAgg(Figure(figsize=self.SIZE))
         try:
             self.progress.max, batches = self.prepare(**values)
             self.progress.value = 0
@@ -75,18 +104,20 @@ class Playground:
                 self.progress.value = len(measured)
                 if (now := time.monotonic()) >= due:
                     self._show(canvas, measured, values)
-                    due = now + FRAME
+                    drawn = time.monotonic()
+                    due = drawn + max(FRAME, drawn - now)  # at most half of the time goes into drawing
                 await asyncio.sleep(0.001)  # lets the kernel read the messages of the Stop button
                 if self._stopping:
                     break
+            end = "Stopped" if self._stopping else "Done"
+            # The number tells two runs with the same end apart, for people and for screen readers.
+            self.say(f"{end}: {len(measured)} of {self.progress.max} (run {self.runs}).")
             self._show(canvas, measured, values, arrange=True)
-            self.status.value = f"{'Stopped' if self._stopping else 'Done'}: {len(measured)} of {self.progress.max}."
-        except (OSError, ValueError) as error:
-            self.status.value = f"That did not work: {error}"
+        except (OSError, ValueError, LanError) as error:
+            self.say(f"That did not work: {error}")
         finally:
             if batches is not None:
                 batches.close()
-            self.run_button.disabled, self.stop_button.disabled = False, True
 
     def _show(self, canvas, measured, values, arrange=False):
         """Draw one frame. To work out the margins takes as long as to draw: only the first and the last do it."""
@@ -94,12 +125,12 @@ class Playground:
         places = [] if arrange else [axes.get_position() for axes in figure.axes]
         figure.clear()
         with plots.style():
-            twin = self.draw(figure.subplots(), measured, values)
+            self.twin = self.draw(figure.subplots(), measured, values)
             figure.set_layout_engine("none" if places else "constrained")
             for axes, place in zip(figure.axes, places, strict=False):
                 axes.set_position(place)
             canvas.print_png(png, pil_kwargs={"compress_level": 1})
         self.picture.value = png.getvalue()
         self.picture.layout.display = ""
-        self.text.value = f"<pre>{html.escape(twin)}</pre>"
+        self.text.value = f"<pre>{html.escape(self.twin)}</pre>"
         self.frames += 1

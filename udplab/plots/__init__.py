@@ -5,13 +5,15 @@ function `describe_...` that tells in words and numbers what the picture shows.
 """
 
 import collections
+import textwrap
 
 import matplotlib
 import matplotlib.pyplot as plt
 
-# Okabe and Ito's colours, which colour-blind people can tell apart ("Color Universal Design", 2008). Lines and
-# marks differ in shape as well: no meaning hangs on colour alone.
-BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#5A5A5A"
+# Of Okabe and Ito's colours, which colour-blind people can tell apart ("Color Universal Design", 2008), those that
+# stand out from white 3:1 (WCAG 2.2, 1.4.11). Lines and marks differ in shape as well: no meaning hangs on colour
+# alone. What is written is dark.
+BLUE, PURPLE, GREEN, RED, GREY = "#0072B2", "#CC79A7", "#009E73", "#D55E00", "#5A5A5A"
 
 STYLE = {
     "figure.figsize": (8, 4),
@@ -29,7 +31,7 @@ STYLE = {
     "axes.axisbelow": True,
     "lines.linewidth": 2,
     "legend.frameon": False,
-    "axes.prop_cycle": matplotlib.cycler(color=[BLUE, RED, GREEN, ORANGE, GREY]),
+    "axes.prop_cycle": matplotlib.cycler(color=[BLUE, RED, GREEN, PURPLE, GREY]),
 }
 
 
@@ -46,6 +48,22 @@ def style():
 def axes(ax=None, **size):
     """Return `ax`, or the Axes of a new figure."""
     return ax or plt.subplots(**size)[1]
+
+
+def below(ax, more=()):
+    """Put the legend under the plot, where it covers nothing. more: further entries, as handles."""
+    handles = [*ax.get_legend_handles_labels()[0], *more]
+    ax.figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=11)
+
+
+def titled(text, measured, reason=None):
+    """Return a plot's title, which says where a prediction stands alone, and why. measured: None in that case."""
+    return text if measured is not None else "\n".join([f"Predicted: {text}", *no_measurement(reason)])
+
+
+def no_measurement(reason):
+    """Return the lines of a title that say why nothing was measured, short enough to stand over a plot."""
+    return textwrap.wrap(f"No measurement: {reason}", 54) if reason else []
 
 
 def unit(seconds):
@@ -79,7 +97,7 @@ def ladder(arrows, ax=None):
         line = {"arrowstyle": "-|>", "color": colour, "linewidth": 2, "shrinkA": 0, "shrinkB": 0}
         ax.annotate("", (tip, end), (side, start), arrowprops=line)
         box = {"facecolor": "white", "edgecolor": "none", "pad": 2}
-        ax.text(0.5, (start + end) / 2, arrow.text, ha="center", va="center", fontsize=11, color=colour, bbox=box)
+        ax.text(0.5, (start + end) / 2, arrow.text, ha="center", va="center", fontsize=11, bbox=box)
     for side, times in enumerate(moments):
         ax.plot([side, side], [-0.12 * height, 1.12 * height], color=GREY, linewidth=3, zorder=0)
         beside, align = (side + 0.06, "left") if side else (side - 0.06, "right")

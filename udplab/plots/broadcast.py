@@ -1,20 +1,14 @@
 """The plots of lesson 2-4, each with its text twin."""
 
 import itertools
-import textwrap
 
 from matplotlib.lines import Line2D
 
-from udplab.plots import BLUE, GREEN, GREY, ORANGE, RED, axes
+from udplab.plots import BLUE, GREEN, GREY, PURPLE, RED, axes, titled
 
 HEARS, SILENT = {"marker": "o", "color": GREEN}, {"marker": "x", "color": GREY, "markeredgewidth": 2}
 PROMISED = {"marker": "s", "color": BLUE, "markerfacecolor": "none", "markeredgewidth": 2}
 LEGEND = {"loc": "upper left", "bbox_to_anchor": (1.01, 1), "borderaxespad": 0, "handletextpad": 0.4}
-
-
-def titled(title, reason):
-    """Return the title of a plot, which says why there is only a prediction where there is no LAN."""
-    return f"{title}\nPrediction only: {textwrap.fill(reason, 80)}" if reason else title
 
 
 # --- Who hears: a matrix ---
@@ -41,7 +35,8 @@ def matrix(predicted, measured, hosts, labels=None, title="Who hears?", reason=N
         keys += [("measured:\nheard it", HEARS, 12), ("measured:\nsilence", SILENT, 9)]
     handles = [Line2D([], [], linestyle="", markersize=size, label=label, **how) for label, how, size in keys]
     ax.legend(handles=handles, fontsize=11, labelspacing=1.1, **LEGEND)
-    ax.set(xlim=(-0.5, len(hosts) - 0.5), ylim=(len(predicted) - 0.5, -0.5), title=titled(title, reason))
+    ax.set(xlim=(-0.5, len(hosts) - 0.5), ylim=(len(predicted) - 0.5, -0.5))
+    ax.set_title(titled(title, measured, reason))
     ax.set_xticks(range(len(hosts)), hosts)
     ax.set_yticks(range(len(predicted)), labels)
     ax.tick_params(length=0)
@@ -76,7 +71,7 @@ def network(plan, sender, predicted, measured=None, title=None, reason=None, ax=
     reason: why nothing was measured, for the title
     """
     ax = axes(ax, figsize=(8, 3.6))
-    trial, measured = measured or predicted, measured is not None
+    trial, how = measured or predicted, "--" if measured is None else "-"
     places = _places(plan)
     for host in plan:
         for interface in host.interfaces:
@@ -86,25 +81,26 @@ def network(plan, sender, predicted, measured=None, title=None, reason=None, ax=
     listening = dict(trial.binds)
     for host in plan:
         heard = host.name in trial.heard
-        edge = GREEN if heard else ORANGE if host.name == sender else GREY
+        edge = GREEN if heard else PURPLE if host.name == sender else GREY
         bound = listening.get(host.name, "")
         name = f"{host.name} (sends)" if host.name == sender else host.name
         lines = [name, *(interface.address for interface in host.interfaces), bound or "not listening"]
         _box(ax, places[host.name], "\n".join(lines), edge, "white", 3 if heard else 1.5)
     for host in plan:
         if host.name in trial.heard:
-            _arrow(ax, places, plan, sender, host.name, measured)
+            _arrow(ax, places, plan, sender, host.name, how)
     title = title or f"{sender} sends to {trial.destination}"
     if trial.error:
         title += f": {trial.error}, nothing was sent"
     elif not trial.heard:
         title += ": nobody hears it"
-    ax.set(xlim=(-0.9, 8.4), ylim=(-0.75, 4.1), xticks=[], yticks=[], title=titled(title, reason))
+    ax.set(xlim=(-0.9, 8.4), ylim=(-0.75, 4.1), xticks=[], yticks=[])
+    ax.set_title(titled(title, measured, reason))
     ax.spines[:].set_visible(False)
     ax.grid(False)
-    how = {"color": GREEN, "linewidth": 2.5, "linestyle": "-" if measured else "--"}
-    label = "a socket heard it" if measured else "a socket will hear it (prediction)"
-    ax.legend([Line2D([], [], marker=">", markersize=8, **how)], [label], loc="lower right", fontsize=11)
+    key = Line2D([], [], color=GREEN, linewidth=2.5, linestyle=how, marker=">", markersize=8)
+    label = "a socket will hear it (prediction)" if measured is None else "a socket heard it"
+    ax.legend([key], [label], loc="lower right", fontsize=11)
     return ax
 
 
@@ -123,14 +119,14 @@ def _box(ax, place, text, edge, face, width=1.5):
     ax.text(*place, text, ha="center", va="center", fontsize=10, bbox=shape, zorder=3)
 
 
-def _arrow(ax, places, plan, sender, name, measured):
+def _arrow(ax, places, plan, sender, name, linestyle):
     """Draw the way from the sender to a host that heard it, past the switches and the router."""
     ends = {host.name: [interface.link for interface in host.interfaces] for host in plan}
     if name == sender:
         x, y = places[name]
-        ax.annotate("heard its own", (x, y - 0.62), (x, y - 1.12), ha="center", fontsize=10, color=GREEN,
+        ax.annotate("heard its own", (x, y - 0.62), (x, y - 1.12), ha="center", fontsize=10,
                     arrowprops={"arrowstyle": "-|>", "color": GREEN, "linewidth": 2.5,
-                                "linestyle": "-" if measured else "--"})  # fmt: skip
+                                "linestyle": linestyle})  # fmt: skip
         return
     shared = [link for link in ends[sender] if link in ends[name]]
     stops = [sender, shared[0], name] if shared else [sender, ends[sender][0], "router", ends[name][0], name]
@@ -138,7 +134,7 @@ def _arrow(ax, places, plan, sender, name, measured):
         last = end == name
         ax.annotate("", _edge(places[start], places[end]) if last else places[end], places[start], zorder=2,
                     arrowprops={"arrowstyle": "-|>" if last else "-", "color": GREEN, "linewidth": 2.5,
-                                "linestyle": "-" if measured else "--", "mutation_scale": 18,
+                                "linestyle": linestyle, "mutation_scale": 18,
                                 "shrinkA": 0, "shrinkB": 0})  # fmt: skip
 
 
@@ -180,7 +176,8 @@ def cost(predicted, measured, field, title, reason=None, ax=None):
             ax.plot([r.hosts for r in found], [getattr(r, field) for r in found], marker, color=colour, markersize=8,
                     label=f"{way}, measured")  # fmt: skip
     what = {"sent": "frames sent", "interrupted": "hosts that got a frame"}[field]
-    ax.set(xlabel="hosts on the subnet", ylabel=what, title=titled(title, reason), xticks=numbers)
+    ax.set(xlabel="hosts on the subnet", ylabel=what, xticks=numbers)
+    ax.set_title(titled(title, measured, reason))
     ax.set_ylim(0, 1.12 * max(getattr(record, field) for record in predicted))
     ax.yaxis.get_major_locator().set_params(integer=True)
     ax.legend(loc="upper left")
@@ -221,7 +218,8 @@ def timeline(predicted, measured, title, reason=None, ax=None):
         if chosen:
             times = [getattr(answer, field) * 1e3 for _, answer in chosen]
             ax.plot(times, [row for row, _ in chosen], marker, color=colour, markersize=5, label=label)
-    ax.set(xlabel="time after the question in ms", ylabel="answer number", title=titled(title, reason))
+    ax.set(xlabel="time after the question in ms", ylabel="answer number")
+    ax.set_title(titled(title, measured, reason))
     ax.set_ylim(len(answers) + 1, 0)
     ax.margins(x=0.04)
     ax.legend(**LEGEND)
@@ -245,11 +243,11 @@ def losses(predicted, measured, answers, reason=None, ax=None):
     predicted, measured: dicts from the spread in seconds to a number; measured is None where there is no LAN
     """
     ax = axes(ax)
-    ax.plot([s * 1e3 for s in predicted], list(predicted.values()), "--", color=RED, label="predicted")
+    ax.plot([s * 1e3 for s in predicted], list(predicted.values()), "--", color=PURPLE, label="predicted")
     if measured is not None:
         ax.plot([s * 1e3 for s in measured], list(measured.values()), "o", color=BLUE, markersize=9, label="measured")
     ax.set(xlabel="answers are spread over ... ms", ylabel=f"answers lost, of {answers}")
-    ax.set_title(titled("How many answers are lost", reason))
+    ax.set_title(titled("How many answers are lost", measured, reason))
     ax.set_ylim(-0.5, answers)
     ax.legend(loc="upper right")
     return ax

@@ -4,9 +4,9 @@ import numpy as np
 from matplotlib.patches import Rectangle
 
 from udplab import fragments, mtu
-from udplab.plots import BLUE, GREY, ORANGE, RED, axes
+from udplab.plots import BLUE, GREY, PURPLE, RED, axes, titled
 from udplab.plots.loopback import plain
-from udplab.plots.mtu import not_measured, title
+from udplab.plots.mtu import not_measured
 
 
 def counts(mtus, sizes, predicted, measured=None, reason="", ax=None):
@@ -16,7 +16,7 @@ def counts(mtus, sizes, predicted, measured=None, reason="", ax=None):
     ax.plot(
         every,
         [len(fragments.fragments(int(size), mtus)) for size in every],
-        color=ORANGE,
+        color=PURPLE,
         linestyle="--",
         label="predicted",
     )
@@ -27,12 +27,12 @@ def counts(mtus, sizes, predicted, measured=None, reason="", ax=None):
             sizes,
             list(map(len, predicted)),
             "o",
-            color=ORANGE,
+            color=PURPLE,
             markerfacecolor="white",
             label="predicted for these sizes",
         )
     ax.set(xscale="log", yscale="log", xlabel="payload in bytes", ylabel="fragments")
-    ax.set_title(title(f"Fragments after links of {' and '.join(map(str, mtus))} bytes", measured, reason))
+    ax.set_title(titled(f"Fragments after links of {' and '.join(map(str, mtus))} bytes", measured, reason))
     plain(ax.xaxis, [100, 300, 1000, 3000, 10_000, 30_000, 65_507])
     plain(ax.yaxis, [1, 2, 5, 10, 20, 50])
     ax.legend(loc="upper left")
@@ -78,7 +78,7 @@ def cut_up(size, mtus, measured=None, reason="", ax=None):
     ax.set(xlim=(-0.01 * size, 1.01 * (size + mtu.UDP_HEADER)), ylim=(len(rows) - 0.5, -0.5), yticks=range(len(rows)))
     ax.set_yticklabels([name for name, _ in rows])
     ax.set(xlabel="offset in bytes (the 8 bytes of the UDP header come first)")
-    ax.set_title(title(f"{size} bytes of payload, cut up (to scale)", measured, reason))
+    ax.set_title(titled(f"{size} bytes of payload, cut up (to scale)", measured, reason))
     ax.grid(False)
     ax.spines["left"].set_visible(False)
     ax.tick_params(axis="y", length=0)
@@ -105,12 +105,12 @@ def survival(mtus, sizes, total, every, predicted, measured=None, reason="", ax=
     pieces = [len(fragments.fragments(size, mtus)) for size in sizes]
     curve = np.arange(1, max(pieces) + 1)
     ax.plot(curve, (1 - 1 / every) ** curve * 100, ":", color=GREY, label=f"lost by chance, 1 in {every} (predicted)")
-    ax.plot(pieces, np.divide(predicted, total) * 100, "D--", color=ORANGE, markerfacecolor="white", markersize=11,
+    ax.plot(pieces, np.divide(predicted, total) * 100, "D--", color=PURPLE, markerfacecolor="white", markersize=11,
             label=f"every {every}th lost (predicted)")  # fmt: skip
     if measured:
         ax.plot(pieces, np.divide(measured, total) * 100, "o", color=BLUE, label=f"every {every}th lost (measured)")
     ax.set(xlabel="fragments in a datagram", ylabel="datagrams that arrive, in %", ylim=(-5, 105), xticks=pieces)
-    ax.set_title(title("One lost fragment loses the whole datagram", measured, reason))
+    ax.set_title(titled("One lost fragment loses the whole datagram", measured, reason))
     ax.legend(loc="upper right")
     return ax
 

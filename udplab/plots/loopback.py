@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from udplab.plots import BLUE, GREEN, ORANGE, RED, Arrow, axes, describe_ladder, ladder
+from udplab.plots import BLUE, GREEN, PURPLE, RED, Arrow, axes, below, describe_ladder, ladder
 from udplab.serving import shown
 
 
@@ -55,7 +55,7 @@ def cumulative(times, ax=None):
         xscale="log",
     )
     micros(ax.xaxis, times)
-    ax.legend(loc="lower right")
+    below(ax)
     return ax
 
 
@@ -80,7 +80,7 @@ def by_size(results, ax=None):
     ax = axes(ax)
     sizes = list(results)
     low, median, high = np.transpose([np.percentile(answered(times), [25, 50, 75]) for times in results.values()]) * 1e6
-    ax.fill_between(sizes, low, high, color=ORANGE, alpha=0.4, label="from the first to the third quartile")
+    ax.fill_between(sizes, low, high, color=PURPLE, alpha=0.4, label="from the first to the third quartile")
     ax.plot(sizes, median, "o-", color=BLUE, label="median")
     ax.set(
         xlabel="payload in bytes (log scale)",
@@ -111,7 +111,7 @@ def kept(bursts, ax=None):
     ax = axes(ax)
     sizes, numbers = [burst.size for burst in bursts], [burst.kept for burst in bursts]
     ax.plot(sizes, numbers, "s-", color=BLUE, label="kept (measured)")
-    ax.axhline(bursts[0].sent, linestyle="--", color=ORANGE, label=f"sent: {bursts[0].sent:,}")
+    ax.axhline(bursts[0].sent, linestyle="--", color=PURPLE, label=f"sent: {bursts[0].sent:,}")
     ax.set(xlabel="payload in bytes", ylabel="datagrams", title="What a full receive queue keeps (log scales)")
     ax.set(xscale="log", yscale="log", ylim=(1, bursts[0].sent * 2))
     plain(ax.xaxis, [1, 10, 100, 1000, 10_000, 65_507])

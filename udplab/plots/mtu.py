@@ -4,14 +4,13 @@ Where a function takes `measured` and `reason`, they are what `path.on_lan` retu
 prediction is drawn alone, and the title says so, with the reason. Predictions are hollow or dashed.
 """
 
-import textwrap
-
 import numpy as np
+from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from udplab import fragments, mtu, probing
 from udplab import path as way
-from udplab.plots import BLUE, GREEN, GREY, ORANGE, RED, axes
+from udplab.plots import BLUE, GREEN, GREY, PURPLE, RED, axes, below, no_measurement, spread, titled
 from udplab.plots.loopback import plain
 
 # --- The path, and a datagram on it ---
@@ -41,8 +40,15 @@ def hops(mtus, journey=None, reason=None, ax=None, links=None):
     if journey:
         how = "measured" if reason == "" else "predicted"
         heading = f"{journey.size} bytes, don't fragment {'on' if journey.dont_fragment else 'off'} ({how})"
-        ax.set_title("\n".join([heading, *([wrapped(f"No measurement: {reason}")] if reason else [])]))
+        ax.set_title("\n".join([heading, *no_measurement(reason)]))
     return ax
+
+
+def describe_path(mtus):
+    """Return the text twin of `hops` without a journey: a line for each link."""
+    names = [*(f"router {number}" for number in range(1, len(mtus))), "server"]
+    ends = zip(["client", *names], names, mtus, strict=False)
+    return "\n".join(f"{start} to {end}: MTU {limit}" for start, end, limit in ends)
 
 
 def _fate(ax, journey, half, links):
@@ -51,33 +57,26 @@ def _fate(ax, journey, half, links):
     room = 0.86
     for link, pieces in enumerate(journey.links[:links]):
         left = link + (1 - room) / 2
-        edge = 1.5 if len(pieces) < 40 else 0
-        for number, piece in enumerate(pieces):
-            place = left + room * piece.offset / whole, -1.15
-            colour = (BLUE, ORANGE)[number % 2]
-            ax.add_patch(
-                Rectangle(place, room * piece.size / whole, 0.4, facecolor=colour, edgecolor="white", linewidth=edge)
-            )
+        spans = [(left + room * piece.offset / whole, room * piece.size / whole) for piece in pieces]
+        ax.broken_barh(spans, (-1.15, 0.4), facecolors=[BLUE, PURPLE], linewidth=0)  # the colours take turns
         ax.text(link + 0.5, -1.3, count(pieces), ha="center", va="top")
     if links < len(journey.links):
         return
     place, y = stopped(journey), -2.1
     if journey.arrived:
-        ax.text(
-            len(journey.mtus) + half, y, "arrived", ha="right", va="center", color=GREEN, fontweight="bold", fontsize=13
-        )
-        ax.plot([len(journey.mtus)], [-0.55], "v", color=GREEN, markersize=11)
+        ax.plot([len(journey.mtus)], [-0.6], "v", color=GREEN, markersize=14)
+        ax.text(len(journey.mtus) + half, y, "arrived", ha="right", va="center", fontweight="bold")
         return
     ax.plot([place], [-0.6], "X", color=RED, markersize=14, zorder=4)
     if place == 0:
-        ax.text(-half, y, "refused here: send() raises EMSGSIZE, nothing leaves", va="center", color=RED)
+        ax.text(-half, y, "refused here: send() raises EMSGSIZE, nothing leaves", va="center")
     elif journey.told is None:
-        ax.text(place + half, y, f"lost at router {place}, and nobody says so", ha="right", va="center", color=RED)
+        ax.text(place + half, y, f"lost at router {place}, and nobody says so", ha="right", va="center")
     else:
         ax.annotate(
             "", (0, y), (place, y), arrowprops={"arrowstyle": "-|>", "color": RED, "linewidth": 2, "linestyle": "--"}
         )
-        ax.text(place / 2, y - 0.12, f"ICMP: too big, the next MTU is {journey.told}", ha="center", va="top", color=RED)
+        ax.text(place / 2, y - 0.12, f"ICMP: too big, the next MTU is {journey.told}", ha="center", va="top")
 
 
 def stopped(journey):
@@ -114,7 +113,7 @@ def describe_journey(journey, reason=None):
 MARKS = {  # (outcome, arrived) -> mark, colour, words
     (way.SENT, True): ("o", GREEN, "sent, received"),
     (way.SENT, False): ("X", RED, "sent, lost"),
-    (way.TOO_BIG, False): ("s", ORANGE, "error: over the belief"),
+    (way.TOO_BIG, False): ("s", PURPLE, "error: over the belief"),
     (way.OLD_NEWS, False): ("^", BLUE, "error: old news"),
 }
 
@@ -125,8 +124,9 @@ def sends(mtus, predicted, measured=None, reason="", ax=None):
     numbers = np.arange(1, len(predicted) + 1)
     for number, limit in enumerate(mtus, start=1):
         ax.axhline(limit, color=GREY, linestyle=":", linewidth=1.5)
-        ax.text(len(predicted) + 0.5, limit, f"link {number}:\nMTU {limit}", va="center", fontsize=11, color=GREY,
-                bbox={"facecolor": "white", "edgecolor": "none", "pad": 2})  # fmt: skip
+        ax.text(
+            1.01, limit, f"link {number}:\nMTU {limit}", transform=ax.get_yaxis_transform(), va="center", fontsize=11
+        )
     beliefs = [mtus[0], *(send.believed for send in predicted)]
     ax.step(
         np.arange(len(beliefs)) + 0.5, beliefs, where="post", color=GREY, linestyle="--", label="belief (predicted)"
@@ -157,12 +157,12 @@ def sends(mtus, predicted, measured=None, reason="", ax=None):
                 )
                 ax.plot(at, sizes, mark, color=colour, markeredgewidth=2, zorder=3 + (how == "full"),
                         label=None if how == "hollow" and measured else words, **look)  # fmt: skip
-    ax.set(xlim=(0.5, len(predicted) + 1.1), xticks=numbers, ylabel="packet in bytes (payload + 28)",
-           title=title("Sends with don't-fragment", measured, reason))  # fmt: skip
+    ax.set(xlim=(0.5, len(predicted) + 0.5), xticks=numbers, ylabel="packet in bytes (payload + 28)",
+           title=titled("Sends with don't-fragment", measured, reason))  # fmt: skip
     ax.set_xticklabels([f"send {n}\n{send.size} bytes" for n, send in zip(numbers, predicted, strict=True)])
     low, high = min(send.size for send in predicted) + mtu.HEADERS, max(mtus)
-    ax.set_ylim(low - 0.6 * (high - low) - 30, high + 0.25 * (high - low) + 10)
-    ax.legend(loc="lower center", ncols=3, fontsize=10.5)
+    ax.set_ylim(low - 0.25 * (high - low) - 10, high + 0.25 * (high - low) + 10)
+    below(ax, hollow_and_full() if measured else [])
     return ax
 
 
@@ -183,7 +183,7 @@ def describe_sends(predicted, measured=None, reason=""):
 OUTCOMES = {
     probing.CONFIRMED: ("o", GREEN),
     probing.LOST: ("X", RED),
-    probing.REFUSED: ("s", ORANGE),
+    probing.REFUSED: ("s", PURPLE),
 }
 
 
@@ -212,12 +212,12 @@ def search(predicted, measured=None, reason="", ax=None):
             ax.plot(at, [heights[n - 1] for n in at], mark, color=colour, markersize=10, label=outcome, **look)
     for n, step, height in zip(numbers, steps, heights, strict=True):
         text = str(step.size) if n > 1 else f"{step.size}\n(below)"
-        below = step.outcome == probing.CONFIRMED
-        ax.annotate(text, (n, height), (0, -13 if below else 11), textcoords="offset points", ha="center",
-                    va="top" if below else "bottom", fontsize=10.5)  # fmt: skip
+        under = step.outcome == probing.CONFIRMED
+        ax.annotate(text, (n, height), (0, -13 if under else 11), textcoords="offset points", ha="center",
+                    va="top" if under else "bottom", fontsize=10.5)  # fmt: skip
     ax.set(xlabel="step", ylabel="payload in bytes", xticks=numbers, ylim=(bottom, top))
-    ax.set_title(title("The search, step by step", measured, reason))
-    ax.legend(loc="lower right", fontsize=11)
+    ax.set_title(titled("The search, step by step", measured, reason))
+    below(ax)
     return ax
 
 
@@ -232,16 +232,18 @@ def describe_search(predicted, measured=None, reason=""):
 
 # --- Whom to believe? ---
 
-WAYS = {"listing": ("s", RED), "told": ("^", ORANGE), "probed": ("o", GREEN)}
+WAYS = {"listing": ("s", RED), "told": ("^", PURPLE), "probed": ("o", GREEN)}
 
 
 def answers(predicted, measured=None, reason="", ax=None):
     """Draw for several paths what each way of asking says (`path.Answers`), beside the truth and known sizes."""
     rows = len(predicted) * 4
-    ax = axes(ax, figsize=(8, 1.6 + 0.23 * rows))
-    for size, side, level in zip([size for size, _, _ in mtu.SIZES], ALIGNMENT, LEVELS, strict=True):
-        ax.axvline(size, color="#BBBBBB", linestyle="--", linewidth=1)
-        ax.text(size, -1.1 - 0.85 * level, f"{size:,}", ha=side, va="center", fontsize=11, color=GREY)
+    ax = axes(ax, figsize=(8, 2.4 + 0.23 * rows))
+    sizes = [size for size, _, _ in mtu.SIZES]
+    for size, place in zip(sizes, 10 ** np.array(spread(np.log10(sizes), 0.3)), strict=True):
+        label = None if size != sizes[0] else "sizes one meets"
+        ax.plot([place, size, size], [-2.2, -1.2, rows], color=GREY, linestyle=":", linewidth=1, label=label, zorder=1)
+        ax.text(place, -2.3, f"{size:,}", ha="center", va="bottom", fontsize=11)
     for group, result in enumerate(predicted):
         top = 4 * group
         label = None if group else "true"
@@ -256,20 +258,15 @@ def answers(predicted, measured=None, reason="", ax=None):
                         va="center", fontsize=10.5, zorder=5,
                         bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})  # fmt: skip
     names = [", ".join(map(str, result.mtus)) + ("\n(black hole)" if result.black_hole else "") for result in predicted]
-    ax.set(xscale="log", xlim=(50, 110_000), ylim=(rows - 0.8, -3.6), xlabel="bytes", yticks=np.arange(1, rows, 4))
+    ax.set(xscale="log", xlim=(50, 110_000), ylim=(rows - 0.8, -3.4), xlabel="bytes", yticks=np.arange(1, rows, 4))
     ax.set_yticklabels(names)
     ax.set_ylabel("links of the path")
     plain(ax.xaxis, [100, 1000, 10_000, 100_000])
     ax.grid(False)
     ax.tick_params(axis="y", length=0)
-    ax.set_title(title("Which MTU?", measured, reason))
-    ax.legend(loc="upper right", fontsize=11, bbox_to_anchor=(1, 0.84), handlelength=1.2)
+    ax.set_title(titled("Which MTU?", measured, reason))
+    below(ax, hollow_and_full() if measured else [])
     return ax
-
-
-# Where the names of `mtu.SIZES` stand: some are close to each other.
-ALIGNMENT = ("center", "right", "left", "right", "center", "left", "center", "center")
-LEVELS = (0, 0, 0, 1, 2, 0, 0, 0)
 
 
 def describe_answers(predicted, measured=None, reason=""):
@@ -286,18 +283,13 @@ def describe_answers(predicted, measured=None, reason=""):
 # --- What they share ---
 
 
-def title(text, measured, reason):
-    """Return a plot's title, which says where a prediction stands alone, and why."""
-    if measured is not None:
-        return text
-    return "\n".join([f"Predicted: {text}", *([wrapped(f"No measurement: {reason}")] if reason else [])])
+def hollow_and_full():
+    """Return the legend's entries that say which marks are predicted and which are measured."""
+    look = {"marker": "o", "linestyle": "", "color": GREY, "markersize": 9}
+    hollow = Line2D([], [], markerfacecolor="white", markeredgewidth=2, label="hollow: predicted", **look)
+    return [hollow, Line2D([], [], label="full: measured", **look)]
 
 
 def not_measured(measured, reason):
     """Return the line of a text twin that says so."""
     return [] if measured is not None or not reason else [f"only predicted: {reason}"]
-
-
-def wrapped(text):
-    """Return text in lines that fit over a plot."""
-    return "\n".join(textwrap.wrap(text, 66))

@@ -1,13 +1,23 @@
 """The plots of lesson 2-2, each with its text twin."""
 
 import numpy as np
+from matplotlib.colors import to_rgba
+from matplotlib.lines import Line2D
 
 from udplab import odds
-from udplab.plots import BLUE, GREEN, GREY, ORANGE, RED, axes, spread
+from udplab.plots import BLUE, GREEN, GREY, PURPLE, RED, axes, spread
+from udplab.plots.loopback import plain
 from udplab.serving import shown
 from udplab.trials import spent
 
 # --- One question ---
+
+FATES = (  # words, and how an arrow looks
+    ("request", BLUE, "-", ""),
+    ("answer", GREEN, "-", ""),
+    ("lost", RED, "--", "X"),
+    ("request, nobody knows its fate", GREY, "--", ""),
+)
 
 
 def ladder(outcome, fates=None, ax=None):
@@ -32,11 +42,14 @@ def ladder(outcome, fates=None, ax=None):
                         "color": GREY, "shrinkA": 0, "shrinkB": 0, "linewidth": 1.5})  # fmt: skip
             ends.append(((start + end) / 2, f"waits {attempt.wait * factor:.3g} {name}"))
     bottom = max(span * factor, start + 2 * height) + 0.06 * span * factor
-    places = spread([place for place, _ in ends], 0.055 * bottom)
+    places = np.array(spread([place for place, _ in ends], 0.055 * bottom))
+    places += max(
+        0.02 * bottom - min(places, default=bottom), 0
+    )  # none above the first send, where "client" is written
     for place, (_, text) in zip(places, ends, strict=True):
         ax.text(-0.1, place, text, ha="right", va="center", fontsize=11)
     if outcome.answer is None:
-        ax.text(-0.1, span * factor, "gives up", ha="right", va="top", fontsize=11, color=RED, fontweight="bold")
+        ax.text(-0.1, span * factor, "gives up", ha="right", va="top", fontsize=11, fontweight="bold")
     for side in (0, 1):
         ax.plot([side, side], [-0.04 * bottom, bottom], color=GREY, linewidth=3, zorder=0)
     ax.set(xlim=(-0.5, 1.15), ylim=(bottom, -0.04 * bottom), xticks=[0, 1])
@@ -46,6 +59,14 @@ def ladder(outcome, fates=None, ax=None):
     ax.tick_params(axis="x", length=0)
     ax.spines[["top", "bottom", "right"]].set_visible(False)
     ax.grid(False)
+    arrows = [text.arrow_patch for text in ax.texts if hasattr(text, "arrow_patch")]
+    looks = {(*arrow.get_edgecolor(), arrow.get_linestyle()) for arrow in arrows}
+    keys = [
+        Line2D([], [], color=colour, linestyle=style, marker=mark, label=label)
+        for label, colour, style, mark in FATES
+        if (*to_rgba(colour), style) in looks
+    ]
+    ax.legend(handles=keys, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=len(keys), fontsize=11)
     return ax
 
 
@@ -96,7 +117,7 @@ def waits(delays, outcome, ax=None):
     ax = axes(ax)
     tries = np.arange(1, len(delays) + 1)
     measured = [each.ended - each.at for each in outcome.attempts]
-    ax.bar(tries - 0.2, delays, 0.38, color="white", edgecolor=ORANGE, hatch="//", linewidth=1.5, label="predicted")
+    ax.bar(tries - 0.2, delays, 0.38, color="white", edgecolor=PURPLE, hatch="//", linewidth=1.5, label="predicted")
     ax.bar(tries[: len(measured)] + 0.2, measured, 0.38, color=BLUE, label="measured")
     ax.set(xlabel="try", ylabel="wait in s", title="How long each try waits", xticks=tries)
     ax.legend(loc="upper left")
@@ -108,7 +129,7 @@ def elapsed(delays, outcome, ax=None):
     ax = axes(ax)
     times, end = odds.schedule(delays)
     tries = np.arange(1, len(times) + 2)
-    ax.step(tries, [*times, end], "--", where="post", color=ORANGE, label="predicted")
+    ax.step(tries, [*times, end], "--", where="post", color=PURPLE, label="predicted")
     zero = outcome.attempts[0].at
     measured = [each.at - zero for each in outcome.attempts]
     ax.plot(tries[: len(measured)], measured, "o", color=BLUE, markersize=8, label="sent (measured)")
@@ -146,7 +167,7 @@ def silences(outcomes, ax=None):
         ax.plot(sent, np.full(len(sent), lane), "o", color=BLUE, markersize=8, label="sent" if first else None)
         ax.plot(refused, np.full(len(refused), lane + 0.22), "v", color=RED, markersize=9,
                 label="refused" if not first else None)  # fmt: skip
-        ax.plot([spent(outcome) * 1e3], [lane], "X", color=ORANGE, markersize=11, label="gives up" if first else None)
+        ax.plot([spent(outcome) * 1e3], [lane], "X", color=PURPLE, markersize=11, label="gives up" if first else None)
     ax.set_yticks(range(len(outcomes)), outcomes)
     ax.set(ylim=(-0.5, len(outcomes) - 0.3), xlabel="ms since the first send", title="Two different silences")
     ax.grid(axis="y", visible=False)
@@ -182,7 +203,7 @@ def sends(trials, fail, tries, ax=None):
     expected = np.array(list(odds.sends(fail, tries).values())) * len(trials)
     edges = np.array([odds.interval(share, len(trials)) for share in odds.sends(fail, tries).values()])
     errors = np.abs(edges.T - expected)
-    ax.errorbar(k, expected, errors, fmt="D", color=ORANGE, ecolor="black", capsize=7, markersize=7,
+    ax.errorbar(k, expected, errors, fmt="D", color=PURPLE, ecolor="black", capsize=7, markersize=7,
                 label="predicted, with the range of chance (99 %)")  # fmt: skip
     ax.set(xlabel="sends", ylabel="questions", title="How often must a question be sent?", xticks=k)
     ax.set_ylim(0, 1.3 * max(1, ax.get_ylim()[1]))
@@ -263,7 +284,7 @@ def datagrams(results, silent, ax=None):
     means = [np.mean([len(trial.outcome.attempts) for trial in trials]) for trials in results.values()]
     for shift, numbers, colour, hatch, label in (
         (-0.2, means, BLUE, "", "half is lost"),
-        (0.2, [silent[name] for name in results], ORANGE, "//", "server is silent"),
+        (0.2, [silent[name] for name in results], PURPLE, "//", "server is silent"),
     ):
         places = np.arange(len(numbers)) + shift
         ax.barh(places, numbers, 0.38, color=colour, hatch=hatch, edgecolor="white", label=label)
@@ -299,14 +320,16 @@ def herd(herds, capacity=10, ax=None):
     capacity: how many the server can read in a step
     """
     ax = axes(ax)
+    ax.set_xscale("symlog", linthresh=0.1, linscale=1.5)  # room for the short time in which jitter spreads them
     for (name, each), colour, mark in zip(herds.items(), (RED, BLUE), ("o", "s"), strict=True):
         steps = np.flatnonzero(each.arrived)
         numbers = np.array(each.arrived)[steps]
         ax.vlines(steps * each.step, 0, numbers, color=colour, linewidth=2)
         ax.plot(steps * each.step, numbers, mark, color=colour, markersize=7, label=name)
     ax.axhline(capacity, linestyle="--", color="black", label="what the server can read")
-    ax.set(xlabel="s since all failed", ylabel=f"datagrams in {each.step:g} s", title="The herd comes back")
-    ax.set_ylim(0, 120)
+    ax.set(xlabel="s since all failed (log scale from 0.1 s on)", ylabel=f"datagrams in {each.step:g} s")
+    ax.set(title="The herd comes back", xlim=(-0.01, 2.5), ylim=(0, 120))
+    plain(ax.xaxis, [0, 0.05, 0.1, 0.3, 0.7, 1.5])
     ax.legend(loc="upper right")
     return ax
 
@@ -331,13 +354,13 @@ def adaptive(round_trips, track, predicted, fixed, ax=None):
     ax = axes(ax, figsize=(8, 4.4))
     number = np.arange(1, len(round_trips) + 1)
     ax.plot(number, np.array(round_trips) * 1e3, ".", color=BLUE, markersize=8, label="round trip (measured)")
-    ax.plot(number, [smoothed * 1e3 for smoothed, _ in track], "-", color=GREEN, label="smoothed")
+    ax.plot(number, [smoothed * 1e3 for smoothed, _ in track], "-.", color=GREEN, label="smoothed")
     # The first wait is the 1 s of a client that knows nothing; it would flatten all the others.
     ax.plot(number[1:], [wait * 1e3 for _, wait in track[1:]], "-", color=RED, label="adaptive wait")
     ax.plot(
         number[1:], [wait * 1e3 for _, wait in predicted[1:]], ":", color="black", label="adaptive wait (predicted)"
     )
-    ax.axhline(fixed * 1e3, linestyle="--", color=ORANGE, label=f"fixed wait: {fixed * 1e3:g} ms")
+    ax.axhline(fixed * 1e3, linestyle="--", color=PURPLE, label=f"fixed wait: {fixed * 1e3:g} ms")
     ax.set(xlabel="question", ylabel="ms", title="A wait that follows the round trips")
     ax.set_ylim(0, 1.5 * ax.get_ylim()[1])
     ax.legend(loc="upper right", ncols=2, fontsize=11)

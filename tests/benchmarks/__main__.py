@@ -1,0 +1,33 @@
+"""Compare udplab with what a reader could use instead, side by side, on this machine.
+
+    uv run --group bench python -m tests.benchmarks            all parts, and write them into the README
+    uv run --group bench python -m tests.benchmarks server lan  some parts, printed only
+
+Every result is a ratio within one run: see `rounds`. No part is a test.
+"""
+
+import sys
+
+from . import growth, lan, lessons, measuring, report, server
+
+PARTS = {"server": server, "measuring": measuring, "lan": lan, "lessons": lessons, "growth": growth}
+
+
+def main(names):
+    unknown = set(names) - set(PARTS)
+    if unknown:
+        sys.exit(f"There is no part {', '.join(sorted(unknown))}, but {', '.join(PARTS)}.")
+    print(report.machine(), flush=True)
+    parts, found = [], []
+    for name in names or PARTS:
+        column = "exponent" if name == "growth" else "ratio"
+        results = list(PARTS[name].measure())
+        found += results
+        parts.append(report.part(PARTS[name].TITLE, results, column))
+        print(f"\n{parts[-1]}", flush=True)
+    if not names:
+        report.write("\n\n".join([report.machine(), report.goals(found), *parts]))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,102 @@
+"""Part 5: how the cost grows with the work. The "ratio" here is the exponent b of cost = a * work**b: 1 is linear."""
+
+import contextlib
+import re
+import time
+
+from udplab import lan, loopback, retry, trials
+from udplab.serving import KEPT, Server
+
+from .rounds import Line, exponent, interleaved, megabytes, quartiles, ratios, seconds
+from .servers import SIZE
+from .workers import compiled_reference, output, python, worker
+
+TITLE = "Growth"
+ROUNDS = 7
+LONG = 3  # rounds of what takes long
+LINEAR = ("at most", 1.1)
+FLAT = ("at most", 1.05)
+
+
+def measure():
+    with Server(loopback.respond) as server:
+        yield grown("round trips", round_trips(server), [10**power for power in range(2, 7)], LONG)
+        yield grown("records of the log, to read them", reading(), [10, 100, KEPT])
+    yield grown("requests with retries, half of them lost", requests, [100, 1000, 10_000])
+    if reason := lan.unavailable():
+        yield f"This machine has no LAN: {reason}."
+    else:
+        yield grown("hosts on a switch", switch, [10, 30, 100])
+        lan.stop()
+    yield from flat()
+
+
+def grown(what, work, sizes, rounds=ROUNDS):
+    """Do the work in all sizes; return a `Line` with the exponent of each round."""
+    work(sizes[0])  # warms up
+    results = interleaved({size: lambda size=size: timed(work, size) for size in sizes}, rounds, warm_up=False)
+    ends = [f"{seconds(quartiles(results[size])[1])} for {size:,}" for size in (sizes[-1], sizes[0])]
+    exponents = [exponent(sizes, costs) for costs in zip(*results.values(), strict=True)]
+    return Line(what, *ends, exponents, LINEAR)
+
+
+def timed(work, size):
+    """Return the seconds that the work takes in this size."""
+    begin = time.perf_counter()
+    work(size)
+    return time.perf_counter() - begin
+
+
+def round_trips(server):
+    return lambda count: sum(len(batch) for batch in loopback.round_trips(server.address, SIZE, count))
+
+
+def reading():
+    """Return a function that reads a log of a number of records, as often as makes it last a moment."""
+    logs = {}
+
+    def read(count):
+        if count not in logs:
+            logs[count] = Server(loopback.respond).start()
+            with loopback.udp_socket() as sock:
+                for _ in range(count):
+                    loopback.ask(sock, logs[count].address, b"hello")
+            logs[count].stop()
+        for _ in range(100):
+            assert len(logs[count].log) == count
+
+    return read
+
+
+def requests(count):
+    for _ in trials.ask_often(count, lambda rng: retry.exponential()):
+        pass
+
+
+def switch(hosts):
+    with lan.switch(*(f"host{number}" for number in range(hosts))):
+        pass
+
+
+def flat():
+    """Yield a line for the memory of a server's process after few and after many answers."""
+    with compiled_reference() as reference, contextlib.ExitStack() as stack:
+        if reference is None:
+            yield "No C compiler was found: the memory of a server is left out."
+            return
+        few, many = [], []
+        for _ in range(LONG):
+            ask = stack.enter_context(worker(*python("servers", "udplab")))
+            port = ask()
+            output(reference, "trips", port, str(2 * KEPT))  # fills the log
+            few.append(resident(ask.pid))
+            output(reference, "answers", port, "16", "3")
+            many.append(resident(ask.pid))
+    middle = [megabytes(quartiles(values)[1]) for values in (many, few)]
+    yield Line("memory of a server after 3 s of flood, and before (its ratio)", *middle, ratios(many, few), FLAT)
+
+
+def resident(pid):
+    """Return the bytes of memory that a process has in use: proc(5), smaps_rollup."""
+    with open(f"/proc/{pid}/smaps_rollup") as rollup:
+        return 1024 * int(re.search(r"Pss:\s+(\d+)", rollup.read())[1])

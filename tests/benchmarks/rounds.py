@@ -1,0 +1,84 @@
+"""The arithmetic: rounds in turn, ratios within a round, quartiles, growth.
+
+A machine is now faster, now slower. So contenders take turns within a round, each round begins with another one, and
+only what was measured in the same round is divided by one another.
+"""
+
+import collections
+import math
+import statistics
+
+ROUNDS = 9
+
+Line = collections.namedtuple("Line", "what ours theirs ratios goal", defaults=(None,))
+Line.__doc__ = """One line of a table.
+
+what: words
+ours, theirs: texts with units
+ratios: a number for each round
+goal: ("at most" or "at least", number) for the median of the ratios, or None
+"""
+
+
+def interleaved(contenders, rounds=ROUNDS, warm_up=True):
+    """Call each contender in each round, in an order that rotates; return {name: [result of each round]}.
+
+    contenders: {name: a function without arguments}; warm_up: whether to begin with a round that is not counted
+    """
+    names = list(contenders)
+    results = {name: [] for name in names}
+    for number in range(rounds + warm_up):
+        first = number % len(names)
+        for name in names[first:] + names[:first]:
+            results[name].append(contenders[name]())
+    return {name: values[warm_up:] for name, values in results.items()}
+
+
+def ratios(ours, theirs):
+    """Return our result over theirs, for each round."""
+    return [one / other for one, other in zip(ours, theirs, strict=True)]
+
+
+def compare(results, ours, unit, goals, what="{}"):
+    """Yield a `Line` for each contender but `ours`. goals: {name: goal}; what: a text with the name's place."""
+    for name, values in results.items():
+        if name != ours:
+            middle = [unit(statistics.median(each)) for each in (results[ours], values)]
+            yield Line(what.format(name), *middle, ratios(results[ours], values), goals.get(name))
+
+
+def quartiles(values):
+    """Return the lower quartile, the median and the upper quartile."""
+    if len(values) == 1:
+        return values * 3
+    return statistics.quantiles(values, n=4, method="inclusive")
+
+
+def met(line):
+    """Return whether the median of the line's ratios reaches its goal."""
+    kind, limit = line.goal
+    median = round(quartiles(line.ratios)[1], 2)  # as shown
+    return median <= limit if kind == "at most" else median >= limit
+
+
+def exponent(sizes, costs):
+    """Return b of the least-squares fit cost = a * size**b: 1 is linear growth."""
+    x, y = ([math.log(value) for value in values] for values in (sizes, costs))
+    return statistics.linear_regression(x, y).slope
+
+
+def seconds(value):
+    """Return a time as text, with three digits and a unit that suits it."""
+    for unit, factor in (("s", 1), ("ms", 1e3)):
+        if value * factor >= 1:
+            return f"{value * factor:.3g} {unit}"
+    return f"{value * 1e6:.3g} µs"
+
+
+def per_second(value):
+    return f"{value:,.0f}/s"
+
+
+def megabytes(value):
+    """Return a number of bytes as text, in MB."""
+    return f"{value / 1e6:.3g} MB"

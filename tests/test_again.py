@@ -1,0 +1,125 @@
+"""The lessons under a restless reader: run twice, each cell twice, interrupted in each cell. Heavy loads too."""
+
+import concurrent.futures
+import copy
+import random
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jupyter_client.manager
+import nbformat
+import pytest
+
+pytestmark = pytest.mark.heavy
+TOP = Path(__file__).resolve().parent.parent
+NOTEBOOKS = sorted((TOP / "notebooks").glob("*.ipynb"))
+
+
+def lesson(name, arrange=list):
+    """Return a lesson as a notebook, its code cells arranged by a function of their list."""
+    notebook = nbformat.read(TOP / "notebooks" / f"{name}.ipynb", as_version=4)
+    notebook.cells = copied(arrange([cell for cell in notebook.cells if cell.cell_type == "code"]))
+    for number, cell in enumerate(notebook.cells):
+        cell.id = f"cell{number}"
+    return notebook
+
+
+def copied(cells):
+    return [copy.deepcopy(cell) for cell in cells]
+
+
+LOOK = """
+import gc, os, socket, threading
+from zmq.utils.garbage import gc as collector
+if not collector.is_alive():
+    collector.start()  # a thread that pyzmq starts, and keeps, at the first big message
+def look():
+    gc.collect()
+    children = [open(f"/proc/self/task/{task}/children").read() for task in os.listdir("/proc/self/task")]
+    threads = sorted(thread.name for thread in threading.enumerate())
+    return len(os.listdir("/proc/self/fd")), threads, sorted(children), socket.if_nameindex()
+seen = look()
+"""
+COMPARE = "print('as before' if look() == seen else (seen, look()))"
+
+
+def cell(source, output=""):
+    """Return an executed cell that has printed `output`."""
+    outputs = [nbformat.v4.new_output("stream", name="stdout", text=output)] if output else []
+    return nbformat.v4.new_code_cell(source, execution_count=1, outputs=outputs)
+
+
+def from_the_top_twice(cells):
+    """After the second time, files, threads, child processes and interfaces are those after the first."""
+    if sys.platform != "linux":
+        return cells * 2
+    return [*cells, cell(LOOK), *cells, cell(COMPARE, "as before\n")]
+
+
+def each_cell_twice(cells):
+    """What tells of the past, a server's log or which servers were stopped, has more or less to tell at once."""
+    twice = copied([cell for cell in cells for _ in range(2)])
+    for cell in twice:
+        if "server.log" in cell.source or "stop_all()" in cell.source:
+            cell.metadata["tags"] = ["nbval-ignore-output"]
+    return twice
+
+
+def test_a_notebook_run_twice_in_one_kernel_prints_the_same(tmp_path):
+    """All notebooks, in both ways, checked as they are themselves: by nbval, in strict mode."""
+    for arrange in (from_the_top_twice, each_cell_twice):
+        for path in NOTEBOOKS:
+            nbformat.write(lesson(path.stem, arrange), tmp_path / f"{path.stem}-{arrange.__name__}.ipynb")
+    command = [sys.executable, "-m", "pytest", "-q", "-c", TOP / "pyproject.toml", "--rootdir", TOP, tmp_path]
+    done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout[-10_000:]
+
+
+LEFT = """
+import gc, os, socket, threading
+gc.collect()
+print([each for each in gc.get_objects() if isinstance(each, socket.socket) and each.type != socket.SOCK_STREAM
+       and each.family != socket.AF_UNIX and each.fileno() != -1],
+      [each.name for each in threading.enumerate() if "udplab" in each.name])
+"""
+
+
+def interrupted(path):
+    """Run a lesson, interrupt each cell at a random moment and run it again, to its end; return what is left.
+
+    Only the first, which imports, is not interrupted: half an import of numpy is not mended by another.
+    """
+    rng = random.Random(path.name)
+    manager, client = jupyter_client.manager.start_new_kernel(cwd=str(TOP), stderr=subprocess.DEVNULL)
+    try:
+        first, *cells = lesson(path.stem).cells
+        assert client.execute(first.source, reply=True, timeout=60)["content"]["status"] == "ok"
+        for cell in cells:
+            client.execute(cell.source, stop_on_error=False)
+            time.sleep(rng.random() * rng.choice([0.003, 0.03, 0.3]))
+            manager.interrupt_kernel()
+            again = {"reply": True, "timeout": 60, "stop_on_error": False}
+            reply = client.execute(cell.source, **again)["content"]
+            if reply.get("ename") == "KeyboardInterrupt":  # it came late
+                reply = client.execute(cell.source, **again)["content"]
+            assert reply["status"] == "ok", (cell.source, reply)
+        left = []
+        client.execute_interactive(
+            LEFT, timeout=30, output_hook=lambda message: left.append(message["content"].get("text"))
+        )
+        return "".join(filter(None, left))
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel()
+
+
+def test_each_cell_interrupted_at_a_random_moment_runs_when_it_is_run_again(measured):
+    before = socket.if_nameindex()
+    with concurrent.futures.ThreadPoolExecutor(len(NOTEBOOKS)) as pool:
+        assert set(pool.map(interrupted, NOTEBOOKS)) == {"[] []\n"}
+    assert socket.if_nameindex() == before
+    count = sum(len(lesson(path.stem).cells) - 1 for path in NOTEBOOKS)
+    measured(f"{count} interrupts, one in each cell of the lessons: each ran when it was run again, nothing left over")

@@ -1,0 +1,374 @@
+"""Which test covers which fault: one row for each fault that udplab must survive, and the tests of all programs alike.
+
+A row names the fault, what udplab does, tests that leave nothing to chance (scripted sockets, clocks and lots, or pure
+rules), and tests on real sockets, programs or networks. Names are those of the functions, in the file of that name.
+"""
+
+import ast
+import collections
+import contextlib
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import jupyter_client.manager
+import pytest
+
+from udplab import broadcast, loopback, mtu, retry, terminal
+from udplab.serving import Server
+
+HERE = Path(__file__).parent
+
+Row = collections.namedtuple("Row", "fault udplab scripted real")
+
+FAULTS = {
+    1: Row(
+        "a request that is not ASCII",
+        "answers by length, or counts it as bad; shows its repr",
+        "retry.test_respond_counts_the_message_and_echoes_the_id "
+        "serving.test_no_answer_bad_request_and_error_are_told_apart_and_survived "
+        "serving.test_shown_is_printable_and_bounded broadcast.test_a_line_of_the_log_is_safe_and_says_what_was_cut",
+        "loopback.test_bad_datagrams_are_shown_in_one_line_and_survived loads.test_a_flood_of_100_000_random_datagrams",
+    ),
+    2: Row(
+        "an answer that is not ASCII",
+        "shows its repr, or waits on for the right one",
+        "retry.test_empty_and_strange_answers_are_answers mtu.test_trial_is_not_fooled "
+        "broadcast.test_find_believes_answers_with_its_token_only",
+        "loopback.test_an_answer_that_is_not_text_is_shown_safely",
+    ),
+    3: Row(
+        "an empty datagram",
+        "answers it",
+        "serving.test_answers_each_sender_and_notes_it loopback.test_respond_counts_bytes",
+        "loopback.test_bad_datagrams_are_shown_in_one_line_and_survived",
+    ),
+    4: Row(
+        "65507 bytes, and one more",
+        "sends the first, names the limit for the second",
+        "mtu.test_only_emsgsize_is_too_big mtu.test_one_byte_over_the_limit_is_told_so_whatever_the_mtu",
+        "loopback.test_the_largest_payload_and_one_more mtu.test_listing_on_loopback",
+    ),
+    5: Row(
+        "output that nobody reads",
+        "answers all the same",
+        "serving.test_follow_tells_all_and_what_was_missed",
+        "loopback.test_answers_although_nobody_reads_the_output",
+    ),
+    6: Row(
+        "source port 0",
+        "drops and counts it",
+        "serving.test_port_0_and_itself_get_no_answer",
+        "broadcast_lan.test_sources_that_cannot_be_answered_are_counted_and_survived",
+    ),
+    7: Row(
+        "a source that cannot be answered",
+        "counts the error and goes on",
+        "serving.test_a_peer_that_cannot_be_answered_is_counted serving.test_the_log_adds_up_for_any_fates",
+        "broadcast_lan.test_sources_that_cannot_be_answered_are_counted_and_survived "
+        "broadcast_lan.test_a_server_never_answers_a_broadcast_source",
+    ),
+    8: Row(
+        "a datagram from itself; two servers that answer each other",
+        "never answers itself, nor what looks like an answer",
+        "serving.test_port_0_and_itself_get_no_answer retry.test_an_answer_gets_no_answer "
+        "retry_network.test_no_two_servers_answer_each_other_for_ever",
+        "retry_network.test_the_loop_and_its_end retry_network.test_a_datagram_from_itself_gets_no_answer "
+        "retry_network.test_servers_of_different_lessons_do_not_loop",
+    ),
+    9: Row(
+        "no server for the client of 2-1",
+        "a deadline, and one line that says so",
+        "loopback.test_the_deadline_is_absolute_under_a_flood_of_junk",
+        "loopback.test_a_client_without_a_server_says_so_in_one_line",
+    ),
+    10: Row(
+        "no server for the client of 2-2, or one that starts late",
+        "keeps to its schedule, counts the refusals, finds the late server",
+        "retry.test_refusals_do_not_shorten_the_schedule retry.test_server_that_starts_late_is_found",
+        "retry.test_dead_port_is_refused_and_a_late_server_is_found",
+    ),
+    11: Row(
+        "a send that was refused, and so not sent",
+        "sends again",
+        "retry.test_refused_send_is_sent_again mtu.test_trial_sends_again_what_old_news_has_stopped",
+        "retry.test_a_pending_refusal_costs_no_send",
+    ),
+    12: Row(
+        "a silent server",
+        "sends at 0, 0.1, 0.3, 0.7 and 1.5 s, gives up at 3.1 s",
+        "retry.test_silent_server_keeps_the_schedule",
+        "retry.test_client_uses_the_parsed_host_and_says_what_it_saw",
+    ),
+    13: Row(
+        "a live server behind a network that loses half",
+        "says that there was no reply in 5 tries, not that the server is down",
+        "retry_network.test_live_server_that_loses_half_is_found_by_nearly_all",
+        "retry.test_client_uses_the_parsed_host_and_says_what_it_saw "
+        "loads.test_1000_requests_through_each_of_8_bad_networks",
+    ),
+    14: Row(
+        "late and doubled answers on a socket that is used again",
+        "takes none for the next question's",
+        "retry.test_whatever_arrives_the_answer_is_the_right_one_and_the_end_is_on_time "
+        "retry.test_only_the_right_token_counts",
+        "retry_network.test_1000_questions_on_a_reused_socket_with_and_without_ids "
+        "retry_network.test_bad_networks_give_no_wrong_answer "
+        "loads.test_1000_requests_through_each_of_8_bad_networks",
+    ),
+    15: Row(
+        "a forged answer from another port",
+        "ignores it",
+        "loopback.test_the_answer_of_the_server_counts_and_strangers_do_not",
+        "retry.test_strangers_are_filtered",
+    ),
+    16: Row(
+        "a forged answer from the right port",
+        "wants the right token, which nobody can guess",
+        "retry.test_only_the_right_token_counts retry.test_tokens_are_ids_and_differ "
+        "broadcast.test_find_believes_answers_with_its_token_only",
+        "retry.test_forged_source_needs_the_token",
+    ),
+    17: Row(
+        "junk that arrives faster than the timeout",
+        "ends on time",
+        "retry.test_junk_moves_no_deadline loopback.test_the_deadline_is_absolute_under_a_flood_of_junk "
+        "mtu.test_the_deadline_comes_under_junk broadcast.test_find_keeps_its_deadline_while_junk_arrives",
+        "retry.test_junk_on_a_real_socket_moves_no_deadline",
+    ),
+    18: Row(
+        'a server at "" that answers from another address than it was asked at',
+        "the client waits for the address that it asked; the default server has one address",
+        "loopback.test_the_answer_of_the_server_counts_and_strangers_do_not",
+        "retry.test_second_address_of_the_server broadcast_lan.test_a_router_answers_from_its_near_address",
+    ),
+    19: Row(
+        "a port that is none",
+        "a line of usage, exit status 2",
+        "project.test_what_is_not_a_port loopback.test_wrong_arguments_are_explained",
+        "retry.test_bad_arguments mtu.test_command_line_refuses broadcast.test_expected_failures_of_the_program",
+    ),
+    20: Row(
+        "options before the host",
+        "uses the parsed host",
+        "loopback.test_the_port_may_stand_before_the_role",
+        "retry.test_client_uses_the_parsed_host_and_says_what_it_saw mtu.test_command_line_sends "
+        "broadcast.test_the_program_from_end_to_end",
+    ),
+    21: Row(
+        "an unknown host, an address that is not ours, an empty host",
+        "one line, exit status 1",
+        "project.test_why_a_server_cannot_listen broadcast.test_fault_27_every_failure_is_one_line",
+        "retry.test_expected_failures_are_one_line mtu.test_command_line_refuses "
+        "broadcast.test_expected_failures_of_the_program",
+    ),
+    22: Row(
+        "a port in use",
+        "one line that names it",
+        "project.test_why_a_server_cannot_listen",
+        "faults.test_a_port_in_use_is_one_line loopback.test_a_port_in_use_is_one_line",
+    ),
+    23: Row(
+        "Ctrl-C",
+        "a quiet end with status 130, and nothing left open",
+        "faults.test_what_an_interrupt_becomes serving.test_an_interrupt_at_any_line_of_start_leaves_nothing "
+        "serving.test_an_interrupt_at_any_line_of_stop_is_mended_by_the_next_stop",
+        "faults.test_ctrl_c_ends_every_program_quietly loads.test_100_interrupts_of_programs_at_random_moments",
+    ),
+    24: Row(
+        "a platform without MTU options",
+        "one line that names it; probing by size works",
+        "mtu.test_unknown_platform_is_named_and_nothing_is_set mtu.test_probing_works_on_every_platform",
+        "mtu.test_command_line_on_an_unknown_platform mtu.test_probe_without_a_dont_fragment_option_says_so",
+    ),
+    25: Row(
+        "the first link's MTU on a narrower path",
+        "calls it what the kernel believes, apart from what was confirmed",
+        "mtu.test_listing_says_what_is_believed mtu.test_verdicts",
+        "mtu_lan.test_listing_believes_its_first_link",
+    ),
+    26: Row(
+        "a black hole: no ICMP messages",
+        "finds the path MTU by probing, and says so",
+        "mtu.test_probing_works_on_every_platform mtu.test_verdicts "
+        "mtu.test_narrow_finds_any_limit_whatever_is_claimed_meanwhile",
+        "mtu_lan.test_black_hole_is_found_and_named mtu_lan.test_probing_is_exact",
+    ),
+    27: Row(
+        "broadcast without permission or route",
+        "one line for each",
+        "broadcast.test_fault_27_every_failure_is_one_line",
+        "broadcast_lan.test_fault_27_no_route_is_one_line broadcast_lan.test_fault_27_no_permission_is_one_line "
+        "broadcast.test_fault_27_no_permission_on_a_real_socket",
+    ),
+    28: Row(
+        "a second receiver on the port",
+        "is refused: no SO_REUSEADDR",
+        "serving.test_no_option_lets_a_second_server_have_the_port",
+        "broadcast.test_fault_28_our_servers_refuse_a_second_one "
+        "serving.test_a_busy_port_is_an_error_and_nothing_stays_open",
+    ),
+    29: Row(
+        "a burst over the receive queue",
+        "sent = kept + dropped, by the kernel's own count",
+        "broadcast.test_a_predicted_queue_loses_only_what_has_no_room loopback.test_kept_draws_what_was_measured",
+        "loopback.test_a_burst_is_accounted_for loads.test_a_flood_of_100_000_random_datagrams",
+    ),
+    30: Row(
+        "a cell run twice; an interrupt in any cell; a restarted kernel",
+        "works again, and nothing is left",
+        "serving.test_hold_stops_the_old_server_of_that_name "
+        "serving.test_an_interrupt_at_any_line_of_a_cell_is_mended_by_stop_all",
+        "faults.test_a_kernel_is_interrupted_and_restarted "
+        "again.test_a_notebook_run_twice_in_one_kernel_prints_the_same "
+        "again.test_each_cell_interrupted_at_a_random_moment_runs_when_it_is_run_again",
+    ),
+    31: Row(
+        "stop() in a flood, stop() twice, 1,000 times start and stop on one port",
+        "stops within 0.25 s; files and threads as before",
+        "serving.test_start_twice_is_an_error_and_stop_twice_is_not "
+        "serving.test_an_interrupt_at_any_line_of_stop_is_mended_by_the_next_stop",
+        "serving.test_stops_quickly_under_a_flood serving.test_start_and_stop_a_thousand_times_on_one_port "
+        "loads.test_a_flood_of_100_000_random_datagrams",
+    ),
+    32: Row(
+        "an error in the server's own function",
+        "is logged with its traceback and counted; the server goes on",
+        "serving.test_no_answer_bad_request_and_error_are_told_apart_and_survived "
+        "serving.test_an_answer_that_is_not_bytes_is_our_error serving.test_the_log_adds_up_for_any_fates",
+        "serving.test_a_broken_function_does_not_end_a_real_server",
+    ),
+    33: Row(
+        "the LAN's helper killed; the kernel killed; two notebooks with a LAN each",
+        "a clear error; no process or interface left; no interference",
+        "lan.test_a_helper_that_has_gone_is_told",
+        "lan.test_killed_helper_is_told_and_replaced lan.test_helper_ends_with_a_killed_parent_though_a_fork_lives "
+        "lan.test_two_processes_do_not_disturb_each_other loads.test_40_kernels_at_once",
+    ),
+}
+
+
+def functions_in(name):
+    """Return the names of the test functions in test_`name`.py."""
+    tree = ast.parse((HERE / f"test_{name}.py").read_text(encoding="utf-8"))
+    return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+def test_every_fault_has_a_scripted_and_a_real_test_and_each_exists():
+    assert list(FAULTS) == list(range(1, 34))
+    for number, row in FAULTS.items():
+        assert row.scripted and row.real, number
+        for each in (row.scripted + " " + row.real).split():
+            name, _, function = each.partition(".")
+            assert function in functions_in(name), f"row {number}: there is no {each}"
+
+
+# --- Row 22 and 23: all programs ---
+
+SERVERS = {
+    "2-1": (loopback, ["server"]),
+    "2-2": (retry, ["server", "127.0.0.1"]),
+    "2-3": (mtu, ["127.0.0.1", "--answer"]),
+    "2-4": (broadcast, ["server", "127.0.0.1"]),
+}
+CLIENTS = {
+    "2-1": (loopback, ["client"]),
+    "2-2": (retry, ["client", "127.0.0.1"]),
+    "2-3": (mtu, ["127.0.0.1", "--probe"]),
+}
+
+
+def program(module, arguments, port):
+    """Start a listing as a program that takes every warning for an error."""
+    command = [sys.executable, "-X", "dev", "-W", "error", "-m", module.__name__, *arguments, "-p", str(port)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@contextlib.contextmanager
+def silent_server():
+    """A socket that hears the question of a client and never answers."""
+    with loopback.udp_socket(30) as sock:
+        sock.bind(("127.0.0.1", 0))
+        yield sock
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_a_port_in_use_is_one_line(name, capsys):
+    module, arguments = SERVERS[name]
+    with silent_server() as sock:
+        port = sock.getsockname()[1]
+        with pytest.raises(SystemExit) as end:
+            module.main([*arguments, "-p", str(port)])
+    assert end.value.code.startswith(f"Port {port} is in use: another program has it.")
+    assert "\n" not in end.value.code and capsys.readouterr().out == ""
+
+
+def test_what_an_interrupt_becomes():
+    def interrupted():
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as end:
+        terminal.run(interrupted)
+    assert end.value.code == 130
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot send SIGINT to one process")
+@pytest.mark.parametrize(
+    ("role", "name"), [("server", name) for name in SERVERS] + [("client", name) for name in CLIENTS]
+)
+def test_ctrl_c_ends_every_program_quietly(role, name):
+    with silent_server() as sock:
+        if role == "server":
+            process = program(*SERVERS[name], 0)
+            assert process.stdout.readline().startswith("Listening at")
+        else:
+            process = program(*CLIENTS[name], sock.getsockname()[1])
+            sock.recv(100)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=20)
+    assert (process.returncode, errors) == (130, "")
+
+
+# --- Row 30: a real kernel ---
+
+CELL = """
+from udplab import loopback, serving
+server = serving.hold("server", serving.Server(loopback.respond, port={port}))
+print("ready")
+{rest}
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the port may stay in use for a while")
+def test_a_kernel_is_interrupted_and_restarted():
+    """A cell waits for ever and is interrupted, run again, and again after a restart: on one port, which is free."""
+    with silent_server() as sock:
+        port = sock.getsockname()[1]
+    waits = CELL.format(port=port, rest="list(server.follow())")
+    asks = CELL.format(
+        port=port, rest="sock = loopback.udp_socket(); print(loopback.ask(sock, server.address, b'hi').answer)"
+    )
+    manager, client = jupyter_client.manager.start_new_kernel()
+    try:
+
+        def interrupt(message):
+            if message["content"].get("text") == "ready\n":
+                manager.interrupt_kernel()
+
+        def run(code, hook):
+            return client.execute_interactive(code, timeout=30, output_hook=hook)["content"]
+
+        for _ in range(2):
+            assert run(waits, interrupt)["ename"] == "KeyboardInterrupt"
+            said = []
+            assert run(asks, lambda message: said.append(message["content"].get("text", "")))["status"] == "ok"  # noqa: B023
+            assert "".join(said) == "ready\nb'Your data was 2 bytes long'\n"
+            run(waits, interrupt)  # a server is running when the kernel goes
+            manager.restart_kernel()
+            client.wait_for_ready(30)
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel()
+    with Server(loopback.respond, port=port) as server:
+        assert server.address[1] == port

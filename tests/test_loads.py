@@ -1,0 +1,260 @@
+"""The heavy loads: floods, bad networks, many kernels at once, interrupts. Run them with: uv run pytest -m heavy -n 0
+
+What was measured is printed at the end of the run, for the README's section "What it survives".
+"""
+
+import asyncio
+import concurrent.futures
+import json
+import os
+import random
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jupyter_client
+import nbclient
+import nbformat
+import pytest
+
+from udplab import discovery, loopback, lossy, retry, trials
+from udplab.serving import Server
+
+pytestmark = pytest.mark.heavy
+TOP = Path(__file__).resolve().parent.parent
+
+
+# --- A flood of anything at each server ---
+
+FLOODED = """
+import json, random, sys, time
+from udplab import broadcast, discovery, loopback, lossy, retry
+from udplab.serving import Server
+
+def resident():
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS")) / 1024
+
+network = lossy.Network(.1, .1, duplicate=.3, reorder=.3, seed=1)
+with {server} as server:
+    print(json.dumps(server.address), flush=True)
+    for _ in sys.stdin:
+        told = server.counts | {{"log": len(server.log), "resident": resident()}}
+        told["lost"] = loopback.kernel_drops(server._sock) + sum(not fate.request for fate in network.fates)
+        print(json.dumps(told), flush=True)
+    begin = time.perf_counter()
+    server.stop()
+    print(time.perf_counter() - begin, flush=True)
+"""
+
+
+def size_counts(number):
+    """Return a question of a size of its own, and its answer."""
+    return bytes(number), b"Your data was %d bytes long" % number
+
+
+def id_comes_back(number):
+    token = b"id=%016x: " % number
+    return token + b"probe", token + b"Your data was 5 bytes long"
+
+
+def service_answers(number):
+    return discovery.question(b"time", b"%d" % number), b"here time %d flooded" % number
+
+
+def no_answer(number):
+    """Listing 2-4's server only listens: that it still does is seen in its counts."""
+    return b"probe %d" % number, None
+
+
+SERVERS = {
+    "2-1 and 2-3": ("Server(loopback.respond)", size_counts),
+    "2-2": ("Server(retry.respond)", id_comes_back),
+    "2-2 that loses half": ("Server(retry.forgetful(retry.respond, random.Random(1)))", id_comes_back),
+    "2-2 behind a bad network": ("Server(retry.respond, make_socket=network.socket)", id_comes_back),
+    "2-4": ("Server(broadcast.listen)", no_answer),
+    "2-4's discovery": ("Server(discovery.responder(b'time', b'flooded'))", service_answers),
+}
+STARTS = b"", b"Your data was ", b"id=0123456789abcdef: ", b"find time ", b"here time "
+SIZES = 0, 1, 512, 1472, 1473, loopback.LARGEST
+
+
+def datagrams(rng):
+    """Yield random datagrams for ever: a quarter have one of `SIZES`, one in 20 any size, the others up to 2,000 bytes.
+
+    One in ten begins like an answer, a request ID or a question.
+    """
+    pool = rng.randbytes(1 << 20)
+    while True:
+        lot = rng.random()
+        size = rng.choice(SIZES) if lot < 0.25 else rng.randint(0, loopback.LARGEST if lot < 0.3 else 2000)
+        start = rng.choice(STARTS) if rng.random() < 0.1 else b""
+        at = rng.randrange(len(pool) - size)
+        yield (start + pool[at : at + size])[: max(size, len(start))][: loopback.LARGEST]
+
+
+def tries(sock, question, answer):
+    """Send a question until its own answer comes; return how often it was sent: the flood may have filled the queue."""
+    for number, wait in enumerate(retry.fixed(0.003, 3000), 1):
+        sock.send(question)
+        deadline = time.perf_counter() + wait
+        while answer and (left := deadline - time.perf_counter()) > 0:
+            if trials.received(sock, left) == answer:
+                return number
+        if not answer:
+            return number
+    raise TimeoutError(f"no answer to {question[:50]}")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory and full queues are read in Linux' way")
+@pytest.mark.parametrize("name", SERVERS)
+def test_a_flood_of_100_000_random_datagrams(name, measured):
+    code, probe = SERVERS[name]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    command = [sys.executable, "-W", "error", "-c", FLOODED.format(server=code)]
+    flood = datagrams(random.Random(6))
+    with subprocess.Popen(command, **pipes) as process, loopback.udp_socket() as flooder:
+        address = tuple(json.loads(process.stdout.readline()))
+
+        def told():
+            print(file=process.stdin, flush=True)
+            return json.loads(process.stdout.readline())
+
+        with retry.connect(*address) as sock:
+            before, probes = told(), []
+            for number in range(2000):
+                for _ in range(50):
+                    flooder.sendto(next(flood), address)
+                probes.append(tries(sock, *probe(number)))
+        sent, deadline = 100_000 + sum(probes), time.perf_counter() + 5
+        while (after := told())["received"] + after["lost"] < sent and time.perf_counter() < deadline:
+            pass  # the last ones wait in the server's queue
+        assert after["received"] + after["lost"] == sent, "each was counted, or lost before the server"
+        assert after["received"] == sum(after[done] for done in ("answered", "dropped", "bad", "errors"))
+        assert after["errors"] == 0 and after["log"] == 1000
+        grown = after["resident"] - before["resident"]
+        assert grown <= 5 or "network" in code, "a network keeps the fate of every request, for the lesson"
+        process.stdin.close()
+        while not select.select([process.stdout], [], [], 0)[0]:
+            flooder.sendto(next(flood), address)
+        seconds = float(process.stdout.readline())
+        assert seconds < 0.25
+    measured(
+        f"flood at {name}: {after['received']:,} taken, {after['lost']:,} lost before it, 2,000 probes "
+        f"answered ({probes.count(1):,} at once), memory {grown:+.1f} MB, stopped in {seconds * 1000:.0f} ms"
+    )
+
+
+# --- A bad network ---
+
+
+def asked(loss):
+    """Ask 1,000 questions through a bad network; return the pairs of question and answer, and the seconds."""
+    network = lossy.Network(loss, loss / 2, duplicate=0.3, reorder=0.3, delay=(0, 0.002), seed=loss)
+    with Server(trials.echo, make_socket=network.socket) as server:
+        begin = time.perf_counter()
+        pairs = trials.ask_in_turn(server.address, 1000, lambda: retry.fixed(0.001, 5), ids=True)
+        return pairs, time.perf_counter() - begin
+
+
+def test_1000_requests_through_each_of_8_bad_networks(measured):
+    """Loss each way, duplicates, reordering, delay: each question gets its own answer or none, and an end."""
+    losses = 0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 1
+    with concurrent.futures.ThreadPoolExecutor(len(losses)) as pool:
+        for loss, (pairs, seconds) in zip(losses, pool.map(asked, losses), strict=True):
+            answered = sum(answer is not None for _, answer in pairs)
+            assert len(pairs) == 1000 and trials.wrong(pairs) == 0
+            assert (answered == 0) == (loss == 1)
+            measured(f"1,000 requests at {loss:4.0%} loss: {answered} answered, 0 wrong, {seconds:.1f} s")
+
+
+# --- Many readers ---
+
+
+async def run(notebook, ip):
+    """Run a notebook in a kernel of its own; return its errors. ip: where the kernel's sockets are, a path.
+
+    Not TCP: Jupyter looks for free ports, and with many kernels another may take one before it does.
+    """
+    manager = jupyter_client.AsyncKernelManager(transport="ipc", ip=str(ip))
+    client = nbclient.NotebookClient(notebook, km=manager, timeout=300, startup_timeout=300)
+    try:
+        await client.async_execute()
+    finally:
+        await manager.shutdown_kernel(now=True)
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    return [output for output in outputs if output.output_type == "error" or output.get("name") == "stderr"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such sockets")
+def test_40_kernels_at_once(tmp_path, measured):
+    """30 readers of lesson 2-1 and 10 of lesson 2-3 on one machine: all get to the end, without an error."""
+    before = socket.if_nameindex()
+    names = ["2-1-loopback"] * 30 + ["2-3-mtu"] * 10
+    random.Random(40).shuffle(names)
+
+    async def together():
+        lessons = [nbformat.read(TOP / "notebooks" / f"{name}.ipynb", as_version=4) for name in names]
+        return await asyncio.gather(*(run(each, tmp_path / f"{number}") for number, each in enumerate(lessons)))
+
+    begin = time.perf_counter()
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        errors = pool.submit(asyncio.run, together()).result()
+    seconds = time.perf_counter() - begin
+    assert errors == [[]] * 40
+    assert socket.if_nameindex() == before
+    measured(f"30 kernels with lesson 2-1 and 10 with lesson 2-3 at once: all to the end in {seconds:.0f} s")
+
+
+# --- Interrupts of programs ---
+
+TALKING = """
+import random, signal, sys
+from udplab import loopback, retry, terminal
+from udplab.serving import Server
+
+def talk(port):
+    with Server(loopback.respond) as server, retry.connect(*server.address) as sock:
+        print("talking", flush=True)
+        while True:
+            sock.send(b"hello")
+            sock.recv(100)
+
+terminal.run(talk, 0)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot send SIGINT to one process")
+def test_100_interrupts_of_programs_at_random_moments(measured):
+    """A server with a client that never pauses, so that the interrupt meets every part of both."""
+    rng = random.Random(100)
+    command = [sys.executable, "-X", "dev", "-W", "error", "-c", TALKING]
+    for _ in range(100):
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            process.stdout.readline()
+            time.sleep(rng.random() * rng.choice([0.001, 0.03]))
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=20)
+        assert (process.returncode, errors) == (130, "")
+    measured("100 interrupts of a program at random moments: each ended quietly, with status 130")
+
+
+# --- The whole suite, under the hardest conditions ---
+
+
+def test_the_suite_in_dev_mode_in_the_c_locale_in_random_order(measured):
+    """Each warning is an error, text is ASCII, no test needs what another has left. All but the browser tests."""
+    seed = random.randrange(1000)
+    command = [sys.executable, "-m", "pytest", "-q", "tests", "--ignore=tests/test_browser.py"]
+    strict = {"PYTHONDEVMODE": "1", "PYTHONWARNINGS": "error"}
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run(
+        [*command, "--random-order", f"--random-order-seed={seed}"],
+        cwd=TOP, env=os.environ | strict | plain, capture_output=True, encoding="utf-8", timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-10_000:]
+    measured(f"the suite with -X dev -W error, in the C locale, in random order: {done.stdout.splitlines()[-1]}")
