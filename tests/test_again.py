@@ -78,12 +78,15 @@ def test_a_notebook_run_twice_in_one_kernel_prints_the_same(tmp_path):
     assert done.returncode == 0, done.stdout[-10_000:]
 
 
+# Up to Python 3.12 an interrupt inside is_alive() marks a living thread as ended. ipykernel asks before each
+# message whether its output thread lives; told that it does not, it sends from two threads at once.
+STURDY = "get_ipython().kernel.iopub_thread.thread.is_alive = lambda: True"
 LEFT = """
 import gc, os, socket, threading
 gc.collect()
-print([each for each in gc.get_objects() if isinstance(each, socket.socket) and each.type != socket.SOCK_STREAM
-       and each.family != socket.AF_UNIX and each.fileno() != -1],
-      [each.name for each in threading.enumerate() if "udplab" in each.name])
+left = [each for each in gc.get_objects() if isinstance(each, socket.socket) and each.type != socket.SOCK_STREAM
+        and each.family != socket.AF_UNIX and each.fileno() != -1]
+left += [each.name for each in threading.enumerate() if "udplab" in each.name]
 """
 
 
@@ -96,7 +99,8 @@ def interrupted(path):
     manager, client = jupyter_client.manager.start_new_kernel(cwd=str(TOP), stderr=subprocess.DEVNULL)
     try:
         first, *cells = lesson(path.stem).cells
-        assert client.execute(first.source, reply=True, timeout=60)["content"]["status"] == "ok"
+        for source in (STURDY, first.source):
+            assert client.execute(source, reply=True, timeout=60)["content"]["status"] == "ok"
         for cell in cells:
             client.execute(cell.source, stop_on_error=False)
             time.sleep(rng.random() * rng.choice([0.003, 0.03, 0.3]))
@@ -106,11 +110,8 @@ def interrupted(path):
             if reply.get("ename") == "KeyboardInterrupt":  # it came late
                 reply = client.execute(cell.source, **again)["content"]
             assert reply["status"] == "ok", (cell.source, reply)
-        left = []
-        client.execute_interactive(
-            LEFT, timeout=30, output_hook=lambda message: left.append(message["content"].get("text"))
-        )
-        return "".join(filter(None, left))
+        reply = client.execute(LEFT, user_expressions={"left": "left"}, reply=True, timeout=30)
+        return reply["content"]["user_expressions"]["left"]["data"]["text/plain"]
     finally:
         client.stop_channels()
         manager.shutdown_kernel()
@@ -119,7 +120,7 @@ def interrupted(path):
 def test_each_cell_interrupted_at_a_random_moment_runs_when_it_is_run_again(measured):
     before = socket.if_nameindex()
     with concurrent.futures.ThreadPoolExecutor(len(NOTEBOOKS)) as pool:
-        assert set(pool.map(interrupted, NOTEBOOKS)) == {"[] []\n"}
+        assert set(pool.map(interrupted, NOTEBOOKS)) == {"[]"}
     assert socket.if_nameindex() == before
     count = sum(len(lesson(path.stem).cells) - 1 for path in NOTEBOOKS)
     measured(f"{count} interrupts, one in each cell of the lessons: each ran when it was run again, nothing left over")
