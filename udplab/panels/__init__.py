@@ -22,6 +22,34 @@ from udplab.lan import LanError
 FRAME = 0.08  # seconds from one frame to the next, while batches are short: a little over 10 frames a second
 
 
+LABELS = "18em"  # the width of the longest label of a number
+
+
+def number(words, value, low, high, unit="", step=1):
+    """Return a field for a number from `low` to `high`; its label says them.
+
+    Not a slider: the handle of ipywidgets' slider has no name that a screen reader could say, and no slider of a few
+    hundred pixels can be set to one of 65,508 sizes.
+    """
+    kind = widgets.BoundedIntText if isinstance(step, int) else widgets.BoundedFloatText
+    label = f"{words} ({low:,} to {high:,}{' ' * bool(unit)}{unit})"
+    return kind(value, min=low, max=high, step=step, description=label, **look(LABELS))
+
+
+def choice(words, options, label=LABELS):
+    """Return a menu of the options, the first one chosen; `label` is the width of the words before it."""
+    return widgets.Dropdown(options=options, description=words, **look(label))
+
+
+def tick(words, value=False, label=LABELS):
+    """Return a box to tick; `label` is the width of the room before it, where other controls have their words."""
+    return widgets.Checkbox(value, description=words, **look(label))
+
+
+def look(label):
+    return {"layout": {"width": "auto"}, "style": {"description_width": label}}
+
+
 class Picture(widgets.Image):
     """An image that can have a tooltip: ipywidgets 8.1 gives it only to a widget that has a description."""
 
@@ -58,9 +86,13 @@ class Playground:
         self._stopping = False
         self.run_button.on_click(self.run)
         self.stop_button.on_click(self.stop)
+        # As many columns as there is room for, so that the picture can be seen together with the controls.
+        fields = widgets.GridBox(
+            list(controls.values()), layout={"grid_template_columns": "repeat(auto-fill, minmax(27em, 1fr))"}
+        )
         buttons = widgets.HBox([self.run_button, self.stop_button, self.status])
         self.widget = widgets.VBox(
-            [*controls.values(), buttons, self.progress, self.picture, self.text], layout={"max_width": "900px"}
+            [fields, buttons, self.progress, self.picture, self.text], layout={"max_width": "900px"}
         )
 
     def _repr_mimebundle_(self, **options):

@@ -1,10 +1,8 @@
 """The playground of lesson 2-4: who hears a datagram, with the destination and the sockets that the reader sets."""
 
-import ipywidgets as widgets
-
 from udplab import hearing, lan
 from udplab.lan.plan import plan_switch
-from udplab.panels import Playground
+from udplab.panels import Playground, choice, tick
 from udplab.plots import broadcast as plots
 
 NAMES, BEYOND = ("alice", "bob", "carol"), ("dave",)
@@ -23,17 +21,16 @@ KINDS = {
     "not listening": None,
 }
 
+LABELS = "10em"
+
 
 def who_hears():
     """Return a `Playground`: alice sends, and the picture shows who hears it. A changed control runs it at once."""
-    wide = {"layout": {"width": "100%", "max_width": "560px"}, "style": {"description_width": "11em"}}
-    controls = {"destination": widgets.Dropdown(options=DESTINATIONS, description="alice sends to", **wide)}
+    controls = {"destination": choice("alice sends to", DESTINATIONS, LABELS)}
+    controls |= {name: choice(f"{name} binds", KINDS, LABELS) for name in (*NAMES, *BEYOND)}
     controls |= {
-        name: widgets.Dropdown(options=KINDS, description=f"{name} binds", **wide) for name in (*NAMES, *BEYOND)
-    }
-    controls |= {
-        "permission": widgets.Checkbox(True, description="alice sets SO_BROADCAST", **wide),
-        "port": widgets.Dropdown(options=[hearing.PORT, hearing.PORT + 1], description="port she sends to", **wide),
+        "permission": tick("alice sets SO_BROADCAST", True, LABELS),
+        "port": choice("port she sends to", [hearing.PORT, hearing.PORT + 1], LABELS),
     }
     controls["destination"].value = "10.0.0.255"
     plan, reason = plan_switch(NAMES, BEYOND), lan.unavailable()

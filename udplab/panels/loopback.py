@@ -1,9 +1,7 @@
 """The playground of lesson 2-1: round trips with the payload, the number and the pause that the reader sets."""
 
-import ipywidgets as widgets
-
 from udplab import loopback
-from udplab.panels import Playground
+from udplab.panels import Playground, number
 from udplab.plots import loopback as plots
 from udplab.serving import Server
 
@@ -12,11 +10,10 @@ BATCH = 0.02  # seconds: about how long one batch of round trips may take
 
 def round_trips():
     """Return a `Playground` that measures round trips to a server of its own, which runs as long as the experiment."""
-    wide = {"layout": {"width": "100%"}, "style": {"description_width": "11em"}, "continuous_update": False}
     controls = {
-        "size": widgets.IntSlider(32, 0, loopback.LARGEST, description="payload (bytes)", **wide),
-        "count": widgets.IntSlider(2000, 100, 20_000, 100, description="number of datagrams", **wide),
-        "pause": widgets.FloatSlider(0, min=0, max=20, step=0.5, description="pause (ms)", **wide),
+        "size": number("payload", 32, 0, loopback.LARGEST, "bytes"),
+        "count": number("datagrams", 2000, 100, 20_000, step=100),
+        "pause": number("pause", 0, 0, 20, "ms", step=0.5),
     }
 
     def prepare(size, count, pause):

@@ -1,9 +1,7 @@
 """The playground of lesson 2-3: one datagram on a path of three links that the reader sets."""
 
-import ipywidgets as widgets
-
 from udplab import fragments, mtu
-from udplab.panels import Playground
+from udplab.panels import Playground, number, tick
 from udplab.path import on_lan
 from udplab.plots import mtu as plots
 
@@ -13,17 +11,13 @@ SMALLEST = 200
 
 def journeys():
     """Return a `Playground` that builds a path of three links for each run and follows one datagram over it."""
-    wide = {"layout": {"width": "100%"}, "style": {"description_width": "11em"}, "continuous_update": False}
-    tick = {"layout": {"width": "100%"}, "style": {"description_width": "11em"}}
     controls = {
-        f"link{number}": widgets.IntSlider(
-            usual, SMALLEST, 9000, 20, description=f"MTU of link {number} (bytes)", readout_format="d", **wide
-        )
-        for number, usual in enumerate((1500, 1400, 1280), start=1)
+        f"link{position}": number(f"MTU of link {position}", usual, SMALLEST, 9000, "bytes", step=20)
+        for position, usual in enumerate((1500, 1400, 1280), start=1)
     } | {
-        "size": widgets.IntSlider(3000, 0, mtu.LARGEST, description="payload (bytes)", readout_format="d", **wide),
-        "dont_fragment": widgets.Checkbox(False, description="don't fragment", **tick),
-        "black_hole": widgets.Checkbox(False, description="black hole: routers send no ICMP", **tick),
+        "size": number("payload", 3000, 0, mtu.LARGEST, "bytes"),
+        "dont_fragment": tick("don't fragment"),
+        "black_hole": tick("black hole (no ICMP)"),
     }
 
     def prepare(link1, link2, link3, **settings):

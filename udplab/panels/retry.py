@@ -2,10 +2,8 @@
 
 import time
 
-import ipywidgets as widgets
-
 from udplab import odds, retry, trials
-from udplab.panels import Playground
+from udplab.panels import Playground, choice, number, tick
 from udplab.plots import retry as plots
 
 POLICIES = ("exponential", "fixed", "Internet (1 s at least)")
@@ -28,16 +26,14 @@ def policy(name, first, limit, jitter):
 
 def questions():
     """Return a `Playground` that asks through a lossy network of its own, which runs as long as the experiment."""
-    look = {"layout": {"width": "100%"}, "style": {"description_width": "13em"}}
-    wide = look | {"continuous_update": False}
     controls = {
-        "loss": widgets.IntSlider(50, 0, 100, description="requests lost (%)", **wide),
-        "answer_loss": widgets.IntSlider(0, 0, 100, description="answers lost (%)", **wide),
-        "name": widgets.Dropdown(options=POLICIES, description="policy", **look),
-        "first": widgets.FloatSlider(0.1, min=0.05, max=2, step=0.05, description="first wait (s)", **wide),
-        "limit": widgets.FloatSlider(2, min=0.1, max=16, step=0.1, description="longest wait (s)", **wide),
-        "jitter": widgets.Checkbox(False, description="jitter: a random part of each wait", **look),
-        "clients": widgets.IntSlider(1000, 50, 10_000, 50, description="clients", **wide),
+        "loss": number("requests lost", 50, 0, 100, "%"),
+        "answer_loss": number("answers lost", 0, 0, 100, "%"),
+        "name": choice("policy", POLICIES),
+        "first": number("first wait", 0.1, 0.05, 2, "s", step=0.05),
+        "limit": number("longest wait", 2, 0.1, 16, "s", step=0.1),
+        "jitter": tick("jitter (random waits)"),
+        "clients": number("clients", 1000, 50, 10_000, step=50),
     }
 
     def prepare(loss, answer_loss, name, first, limit, jitter, clients):
