@@ -16,10 +16,11 @@ FLAT = ("at most", 1.05)
 
 
 def measure():
-    with core(0), Server(loopback.respond) as server:
-        yield grown("round trips", round_trips(server), [10**power for power in range(2, 7)])
-    yield grown("records of the log, to read them", reading(), [10, 100, KEPT])
-    yield grown("requests with retries, half of them lost", requests, [100, 1000, 10_000])
+    with core(0):
+        with Server(loopback.respond) as server:
+            yield grown("round trips", round_trips(server), [10**power for power in range(2, 7)])
+        yield grown("records of the log, to read them", reading(), [10, 100, KEPT])
+        yield grown("requests with retries, half of them lost", requests, [100, 1000, 10_000])
     if reason := lan.unavailable():
         yield f"This machine has no LAN: {reason}."
     else:
