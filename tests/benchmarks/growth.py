@@ -1,28 +1,26 @@
 """Part 5: how the cost grows with the work. The "ratio" here is the exponent b of cost = a * work**b: 1 is linear."""
 
-import contextlib
 import re
 import time
 
 from udplab import lan, loopback, retry, trials
 from udplab.serving import KEPT, Server
 
-from .rounds import Line, exponent, interleaved, megabytes, quartiles, ratios, seconds
+from .rounds import ROUNDS, Line, exponent, interleaved, megabytes, quartiles, ratios, seconds
 from .servers import SIZE
-from .workers import compiled_reference, output, python, worker
+from .workers import compiled_reference, core, output, python, worker
 
 TITLE = "Growth"
-ROUNDS = 7
-LONG = 3  # rounds of what takes long
 LINEAR = ("at most", 1.1)
 FLAT = ("at most", 1.05)
 
 
 def measure():
-    with Server(loopback.respond) as server:
-        yield grown("round trips", round_trips(server), [10**power for power in range(2, 7)], LONG)
+    with core(0):
+        with Server(loopback.respond) as server:
+            yield grown("round trips", round_trips(server), [10**power for power in range(2, 7)])
         yield grown("records of the log, to read them", reading(), [10, 100, KEPT])
-    yield grown("requests with retries, half of them lost", requests, [100, 1000, 10_000])
+        yield grown("requests with retries, half of them lost", requests, [100, 1000, 10_000])
     if reason := lan.unavailable():
         yield f"This machine has no LAN: {reason}."
     else:
@@ -31,10 +29,9 @@ def measure():
     yield from flat()
 
 
-def grown(what, work, sizes, rounds=ROUNDS):
+def grown(what, work, sizes):
     """Do the work in all sizes; return a `Line` with the exponent of each round."""
-    work(sizes[0])  # warms up
-    results = interleaved({size: lambda size=size: timed(work, size) for size in sizes}, rounds, warm_up=False)
+    results = interleaved({size: lambda size=size: timed(work, size) for size in sizes})
     ends = [f"{seconds(quartiles(results[size])[1])} for {size:,}" for size in (sizes[-1], sizes[0])]
     exponents = [exponent(sizes, costs) for costs in zip(*results.values(), strict=True)]
     return Line(what, *ends, exponents, LINEAR)
@@ -80,18 +77,18 @@ def switch(hosts):
 
 def flat():
     """Yield a line for the memory of a server's process after few and after many answers."""
-    with compiled_reference() as reference, contextlib.ExitStack() as stack:
+    with compiled_reference() as reference:
         if reference is None:
             yield "No C compiler was found: the memory of a server is left out."
             return
         few, many = [], []
-        for _ in range(LONG):
-            ask = stack.enter_context(worker(*python("servers", "udplab")))
-            port = ask()
-            output(reference, "trips", port, str(2 * KEPT))  # fills the log
-            few.append(resident(ask.pid))
-            output(reference, "answers", port, "16", "3")
-            many.append(resident(ask.pid))
+        for _ in range(ROUNDS):
+            with worker(*python("servers", "udplab")) as ask:
+                port = ask()
+                output(reference, "trips", port, str(2 * KEPT))  # fills the log
+                few.append(resident(ask.pid))
+                output(reference, "answers", port, "16", "3")
+                many.append(resident(ask.pid))
     middle = [megabytes(quartiles(values)[1]) for values in (many, few)]
     yield Line("memory of a server after 3 s of flood, and before (its ratio)", *middle, ratios(many, few), FLAT)
 

@@ -15,7 +15,6 @@ from .rounds import compare, interleaved, megabytes, seconds
 from .workers import HERE, worker
 
 TITLE = "A LAN in namespaces"
-ROUNDS = 7
 PYTHON = "/usr/bin/python3"  # the system's: Debian's package of Mininet is for that one
 RIVALS = {"mininet": "Mininet", "ip": "a script of `ip`", "batch": "`ip -batch`"}
 TRIPS = 500
@@ -52,7 +51,7 @@ def measure():
 
 def built(makers, plan):
     """Build a plan with each maker in turn; return {name: [what was measured in each round]}."""
-    return interleaved({name: lambda build=build: after_a_rest(build, plan) for name, build in makers.items()}, ROUNDS)
+    return interleaved({name: lambda build=build: after_a_rest(build, plan) for name, build in makers.items()})
 
 
 def compared(results, key, what, unit=seconds):

@@ -16,8 +16,6 @@ from .rounds import compare, interleaved, seconds
 from .workers import TOP
 
 TITLE = "The lessons"
-ROUNDS = 7
-VALIDATIONS = 3  # rounds of the whole validation, which takes long
 PROGRAMS = ("loopback", "retry", "mtu", "broadcast")
 LISTING = "import argparse, socket"  # what the original listings import: bare Python for such a program
 STARTS = 5  # of a program, for one measurement
@@ -32,15 +30,12 @@ def measure():
             "its imports alone": lambda notebook=notebook: run(imports_of(notebook)),
         }
         goals = {"its imports alone": ("at most", 3)}
-        yield from compare(
-            interleaved(contenders, ROUNDS), "notebook", seconds, goals, f"`{path.stem}`, all cells: {{}}"
-        )
+        yield from compare(interleaved(contenders), "notebook", seconds, goals, f"`{path.stem}`, all cells: {{}}")
 
     if importlib.util.find_spec("xdist"):
         contenders = {"in parallel": validate, "one after another": lambda: validate("-n", "0")}
         try:
-            results = interleaved(contenders, VALIDATIONS)
-            yield from compare(results, "in parallel", seconds, {}, "validation of all notebooks: {}")
+            yield from compare(interleaved(contenders), "in parallel", seconds, {}, "validation of all notebooks: {}")
         except subprocess.CalledProcessError as failure:  # the other figures are worth having all the same
             yield f"The validation of the notebooks failed, and is left out: `{failure.stdout.splitlines()[-1]}`"
     else:

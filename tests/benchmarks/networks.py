@@ -211,7 +211,7 @@ def serve(kind):
         start = time.perf_counter()
         network.build()
         built = time.perf_counter()
-        result = {"build": built - start} | {kind: bytes - before[kind] for kind, bytes in memory().items()}
+        result = {"build": built - start} | {name: after - before[name] for name, after in memory().items()}
         first, last = plan["hosts"][0], plan["hosts"][-1]
         with (
             socket_in(network.namespace(first["name"])) as client,

@@ -8,7 +8,7 @@ import collections
 import math
 import statistics
 
-ROUNDS = 9
+ROUNDS = 7
 
 Line = collections.namedtuple("Line", "what ours theirs ratios goal", defaults=(None,))
 Line.__doc__ = """One line of a table.
@@ -20,18 +20,18 @@ goal: ("at most" or "at least", number) for the median of the ratios, or None
 """
 
 
-def interleaved(contenders, rounds=ROUNDS, warm_up=True):
+def interleaved(contenders, rounds=ROUNDS):
     """Call each contender in each round, in an order that rotates; return {name: [result of each round]}.
 
-    contenders: {name: a function without arguments}; warm_up: whether to begin with a round that is not counted
+    contenders: {name: a function without arguments}. A round before the first warms up and does not count.
     """
     names = list(contenders)
     results = {name: [] for name in names}
-    for number in range(rounds + warm_up):
+    for number in range(1 + rounds):
         first = number % len(names)
         for name in names[first:] + names[:first]:
             results[name].append(contenders[name]())
-    return {name: values[warm_up:] for name, values in results.items()}
+    return {name: values[1:] for name, values in results.items()}
 
 
 def ratios(ours, theirs):
@@ -49,8 +49,6 @@ def compare(results, ours, unit, goals, what="{}"):
 
 def quartiles(values):
     """Return the lower quartile, the median and the upper quartile."""
-    if len(values) == 1:
-        return values * 3
     return statistics.quantiles(values, n=4, method="inclusive")
 
 
