@@ -328,6 +328,8 @@ def main():
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             control.send(json.dumps({"refused": refused}).encode())
             if refused is None:
+                import pyroute2  # noqa: F401  the first network needs it: loaded while the notebook does other things
+
                 serve(control, parent)
 
 
