@@ -162,15 +162,14 @@ def test_a_line_of_the_log_is_safe_and_says_what_was_cut():
     ],
 )
 def test_who_hears_on_loopback(bind, destination, permission, outcome):
-    assert (
-        broadcast.over_loopback(bind, destination, permission, timeout=0.01 if outcome == "silence" else 2) == outcome
-    )
+    """A silence ends by event: its test would last an hour otherwise."""
+    assert broadcast.over_loopback(bind, destination, permission, timeout=3600) == outcome
 
 
 @on_linux
 def test_fault_28_reuse_steals_unicast_and_shares_broadcast():
-    assert broadcast.two_receivers("127.0.0.1") == (0, 20)
-    assert broadcast.two_receivers(broadcast.LOOPBACK) == (20, 20)
+    assert broadcast.two_receivers("127.0.0.1", patience=3600) == (0, 20)
+    assert broadcast.two_receivers(broadcast.LOOPBACK, patience=3600) == (20, 20)
 
 
 def test_fault_28_our_servers_refuse_a_second_one():

@@ -85,10 +85,10 @@ def test_a_server_on_the_limited_broadcast_stops_with_or_without_a_route(net, ho
 
 @pytest.mark.parametrize("hosts", range(2, 17))
 def test_frames_are_as_many_as_predicted(hosts):
-    with lan.switch("sender", *(f"host{number}" for number in range(hosts))) as net:
+    with lan.switch("sender", *(f"host{number}" for number in range(hosts))) as net, net["sender"].capture() as seen:
         for way in hearing.WAYS:
             for wanted in (hosts, 1):
-                assert hearing.measure_cost(net, wanted, way) == hearing.predict_cost(hosts, wanted, way)
+                assert hearing.measure_cost(net, wanted, way, seen) == hearing.predict_cost(hosts, wanted, way)
 
 
 def test_costs_of_several_networks():

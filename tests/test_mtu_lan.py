@@ -48,6 +48,16 @@ def test_the_message_is_in_the_error_queue_and_on_the_link(mtus, size):
 
 
 @real
+def test_headers_are_read_as_scapy_reads_them():
+    with lan.path(1500, 1400) as net, path.sender(net, "allow") as sock, net["server"].capture() as seen:
+        sock.send(bytes(range(256)) * 20)
+    theirs = [packet["IP"] for packet in seen.packets() if "IP" in packet]
+    assert len(theirs) > 4 and path.ip_packets(seen) == [
+        path.Packet(ip.proto, ip.src, ip.id, ip.frag * 8, bytes(ip.payload)) for ip in theirs
+    ]
+
+
+@real
 def test_listing_believes_its_first_link(capsys, monkeypatch):
     """Fault 25: on a path of 1400 it says 1500, and calls that a belief of the first link."""
     with lan.path(1500, 1400) as net:

@@ -116,14 +116,13 @@ def gather(net, delays, work=0.002, queue_bytes=8192, clock=time.perf_counter, s
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, queue_bytes)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
         sock.bind(("", 0))
-        with asker.capture() as seen:
-            sock.sendto(question(b"time", b"1"), (asker.broadcast, PORT))
-            seen.settle()
-            due = []
-            for delay, (name, server) in zip(delays, servers.items(), strict=True):
-                data, peer = server.recvfrom(MAX_BYTES, socket.MSG_DONTWAIT)
-                due.append((delay, name, responder(b"time", name.encode())(data), peer))
-            return _play(sorted(due), servers, sock, seen.settle, work, clock, sleep)
+        sock.sendto(question(b"time", b"1"), (asker.broadcast, PORT))
+        asker.settle()
+        due = []
+        for delay, (name, server) in zip(delays, servers.items(), strict=True):
+            data, peer = server.recvfrom(MAX_BYTES, socket.MSG_DONTWAIT)
+            due.append((delay, name, responder(b"time", name.encode())(data), peer))
+        return _play(sorted(due), servers, sock, asker.settle, work, clock, sleep)
     finally:
         for each in (sock, *servers.values()):
             each.close()
@@ -218,12 +217,12 @@ def amplify(net, attacker, victim):
             server.bind(("", PORT))
         target.bind(("", 5000))
         asked = question(b"time", b"1")
-        with net[victim].capture() as seen:
-            send_forged(net[attacker], (net[victim].address, 5000), (net[attacker].broadcast, PORT), asked)
-            seen.settle()
-            for name, server in servers.items():
-                data, peer = server.recvfrom(MAX_BYTES, socket.MSG_DONTWAIT)
-                server.sendto(responder(b"time", name.encode())(data), peer)
+        send_forged(net[attacker], (net[victim].address, 5000), (net[attacker].broadcast, PORT), asked)
+        net[victim].settle()
+        for name, server in servers.items():
+            data, peer = server.recvfrom(MAX_BYTES, socket.MSG_DONTWAIT)
+            server.sendto(responder(b"time", name.encode())(data), peer)
+        net[victim].settle()
         answers = arrived(target)
         return Amplified(len(asked), len(answers), sum(map(len, answers)))
     finally:

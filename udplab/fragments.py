@@ -9,7 +9,7 @@ import contextlib
 import socket
 
 from udplab import mtu
-from udplab.path import icmp_in, received, receiver, sender, silence
+from udplab.path import icmp_in, ip_packets, received, receiver, sender, silence
 
 Fragment = collections.namedtuple("Fragment", "offset size")
 Fragment.__doc__ = "A piece of a datagram: where it starts and how long it is, in bytes, UDP header included."
@@ -52,13 +52,13 @@ def arriving(net, sizes):
 
 
 def udp_in(seen):
-    """Return the captured IP packets that carry UDP or a piece of it (scapy's view)."""
-    return [packet["IP"] for packet in seen.packets() if "IP" in packet and packet["IP"].proto == socket.IPPROTO_UDP]
+    """Return the captured packets (`path.Packet`) that carry UDP or a piece of it."""
+    return [packet for packet in ip_packets(seen) if packet.protocol == socket.IPPROTO_UDP]
 
 
 def as_fragment(packet):
-    """Return the `Fragment` in an IP packet (scapy's view)."""
-    return Fragment(packet.frag * 8, packet.len - packet.ihl * 4)
+    """Return the `Fragment` in a `path.Packet`."""
+    return Fragment(packet.offset, len(packet.body))
 
 
 def survivors(net, sizes, count, every):

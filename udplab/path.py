@@ -6,13 +6,14 @@ can be compared. `on_lan` builds the path for them.
 """
 
 import collections
+import contextlib
 import errno
 import socket
 import struct
 
 from udplab import mtu, probing
 from udplab.loopback import respond
-from udplab.serving import MAX_BYTES, Server
+from udplab.serving import MAX_BYTES
 
 PORT = 1060
 
@@ -78,12 +79,12 @@ def sends(net, sizes, black_hole=False):
     """
     results = []
     silence(net, black_hole)
-    with receiver(net) as server, sender(net, "forbid") as sock, net["server"].capture() as seen:
+    with receiver(net) as server, sender(net, "forbid") as sock:
         for size in sizes:
             believed = mtu.belief(sock)
             refused = TOO_BIG if size + mtu.HEADERS > believed else OLD_NEWS
             outcome = SENT if mtu.attempt(sock, size) else refused
-            seen.settle()
+            net["client"].settle()
             results.append(Send(size, outcome, received(server), mtu.belief(sock)))
     return results
 
@@ -147,10 +148,27 @@ def predict_message(mtus, size):
 
 def icmp_in(seen):
     """Return the first "fragmentation needed" among the captured frames as a `Message`, or None."""
-    for packet in seen.packets():
-        if "ICMP" in packet and (packet["ICMP"].type, packet["ICMP"].code) == (3, 4):
-            return Message(3, 4, packet["ICMP"].nexthopmtu, packet["IP"].src)
+    for packet in ip_packets(seen):
+        if packet.protocol == socket.IPPROTO_ICMP and packet.body[:2] == bytes([3, 4]):
+            [named] = struct.unpack_from("!H", packet.body, 6)  # RFC 1191, section 4
+            return Message(3, 4, named, packet.source)
     return None
+
+
+Packet = collections.namedtuple("Packet", "protocol source id offset body")
+Packet.__doc__ = """An IPv4 packet (RFC 791, section 3.1): its protocol's number, its sender's address, the number
+that all fragments of a datagram share, where in the datagram it starts (bytes), and what follows the header."""
+
+
+def ip_packets(seen):
+    """Return the IPv4 packets among the captured frames. (scapy could do it, but its import takes 0.25 s.)"""
+    packets = []
+    for frame in seen.frames:
+        kind, first, length, number, fragment, protocol, source = struct.unpack_from("!12xHBxHHHxBxx4s", frame.data)
+        if kind == 0x0800:
+            body = frame.data[14 + first % 16 * 4 : 14 + length]
+            packets.append(Packet(protocol, socket.inet_ntoa(source), number, fragment % 0x2000 * 8, body))
+    return packets
 
 
 # --- Whom to believe? ---
@@ -162,7 +180,7 @@ listing: what listing 2-3 prints; told: the kernel's belief after its ICMP messa
 """
 
 
-def ask(net, mtus, black_hole=False, timeout=0.05):
+def ask(net, mtus, black_hole=False):
     """Ask in all three ways for the MTU of `net`, a path with these MTUs; return the `Answers`."""
     silence(net, black_hole)
     with sender(net, "forbid") as sock, receiver(net):
@@ -175,7 +193,7 @@ def ask(net, mtus, black_hole=False, timeout=0.05):
             if news != errno.EMSGSIZE or mtu.belief(sock) == told:
                 break
             told = mtu.belief(sock)
-    steps = probe(net, black_hole, timeout).steps
+    steps = probe(net, black_hole).steps
     return Answers(tuple(mtus), black_hole, listing, told, steps[-1].low + mtu.HEADERS)
 
 
@@ -188,8 +206,36 @@ def predict_answers(mtus, black_hole=False):
     return Answers(tuple(mtus), black_hole, mtus[0], told, min(mtus))
 
 
-def probe(net, black_hole=False, timeout=0.05):
+def probe(net, black_hole=False):
     """Search for the largest datagram that arrives; return the `probing.Search`."""
     silence(net, black_hole)
-    with Server(respond, "", PORT, make_socket=net["server"].socket), sender(net, "probe") as sock:
-        return probing.Search(list(probing.search(sock, timeout)), mtu.belief(sock))
+    with receiver(net) as server, sender(net, "probe") as sock:
+        return probing.Search(list(probing.search(_Settled(net, sock, server))), mtu.belief(sock))
+
+
+class _Settled:
+    """The client's socket, which knows when no answer will come: then nobody waits for one.
+
+    `Host.settle` says when all datagrams have arrived or are lost. The server answers in the same thread.
+    """
+
+    def __init__(self, net, sock, server):
+        self._settle, self._sock, self._server = net["client"].settle, sock, server
+
+    def __getattr__(self, name):
+        return getattr(self._sock, name)
+
+    def settimeout(self, seconds):
+        self._sock.setblocking(False)
+
+    def recv(self, size):
+        self._settle()
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                data, peer = self._server.recvfrom(MAX_BYTES)
+                self._server.sendto(respond(data), peer)
+        self._settle()
+        try:
+            return self._sock.recv(size)
+        except BlockingIOError:
+            raise TimeoutError("nothing is on its way any more") from None

@@ -24,9 +24,15 @@ def ask_often(count, delays, loss=0.5, answer_loss=0.0, seed=1, batch=50):
     """
     network = lossy.Network(loss, answer_loss, seed=seed, tell=True)
     rng = random.Random(f"{seed} policy")
-    with Server(retry.respond, make_socket=network.socket) as server:
-        sock = lossy.FastForward(retry.connect(*server.address))
-        with contextlib.closing(sock):
+    with network.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind((HOST, 0))
+
+        def serve():
+            if request := server.receive(MAX_BYTES):
+                data, peer = request
+                server.sendto(retry.respond(data), peer)
+
+        with contextlib.closing(lossy.FastForward(retry.connect(*server.getsockname()), serve)) as sock:
             for first in range(0, count, batch):
                 trials = []
                 for number in range(first, min(first + batch, count)):
@@ -57,10 +63,10 @@ def echo(data):
     return None if message.startswith((b"answer to ", b"Your data was ")) else token + b"answer to " + message
 
 
-def ask_in_turn(address, count, delays, ids, pause=0.0):
+def ask_in_turn(address, count, delays, ids):
     """Ask questions 1, 2, 3 ... over one socket; return a list of (question, answer), answer None for none.
 
-    delays: a function that returns a policy; ids: whether to use request IDs; pause: seconds after each answer
+    delays: a function that returns a policy; ids: whether to use request IDs
     """
     pairs = []
     with retry.connect(*address) as sock:
@@ -68,7 +74,6 @@ def ask_in_turn(address, count, delays, ids, pause=0.0):
             question = f"question {number}".encode("ascii")
             outcome = retry.request(sock, question, delays(), token=None if ids else b"")
             pairs.append((question, outcome.answer))
-            time.sleep(pause)  # the user thinks
     return pairs
 
 
@@ -178,14 +183,18 @@ def naive(data):
 def loop(respond, seconds=0.2):
     """Let two servers meet after one forged datagram; return how many datagrams travelled.
 
-    After `seconds` the first one falls silent, come what may, and both stop.
+    After `seconds` both fall silent, come what may. A datagram without an answer ends it at once: nothing is left
+    that somebody could answer.
     """
     sockets, over = [], threading.Event()
 
     def bounded(data):
-        return None if over.is_set() else respond(data)
+        answer = None if over.is_set() else respond(data)
+        if answer is None:
+            over.set()
+        return answer
 
-    with Server(bounded, make_socket=kept_socket(sockets)) as one, Server(respond) as two:
+    with Server(bounded, make_socket=kept_socket(sockets)) as one, Server(bounded) as two:
         sockets[0].sendto(b"hello", two.address)  # forged: it says that it comes from the first server
         over.wait(seconds)
         over.set()

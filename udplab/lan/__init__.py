@@ -382,7 +382,8 @@ class Host:
         A sent frame waits in a queue of its CPU for the next hop, first in, first out; all namespaces share
         that queue. So a datagram to oneself, sent from the same CPU, comes back only after every frame
         before it has gone one hop. As many rounds as there can be hops (two a link with a switch, there and
-        back, ARP's question and answer first), on every CPU, and all is through. This cannot know of frames
+        back, ARP's question and answer first), on every CPU, and all is through: a frame stays on the CPU
+        that sent it, so the CPUs can be asked one after another. This cannot know of frames
         that `slow()` holds back, nor of an answer that a program has yet to send: wait for those yourself.
         Raises TimeoutError where such a datagram to oneself is lost.
         """
@@ -392,9 +393,9 @@ class Host:
                 marker.bind(("127.0.0.1", 0))
                 marker.connect(marker.getsockname())
                 marker.settimeout(5)  # a flood elsewhere can fill the CPU's queue, and the marker is lost
-                for _ in range(self._network._hops):
-                    for cpu in allowed:
-                        os.sched_setaffinity(0, {cpu})  # of this thread only
+                for cpu in allowed:
+                    os.sched_setaffinity(0, {cpu})  # of this thread only
+                    for _ in range(self._network._hops):
                         marker.send(b"")
                         marker.recv(1)
         finally:

@@ -106,11 +106,11 @@ def build(network, hosts, switched):
         with iproute() as ip:
             indexes[host["name"]] = configure(ip, host)
             if switched:  # the other end is up already: no need to come back
-                wait_until_up(ip)
+                wait_until_up(ip, indexes[host["name"]].values())
     for name in [SWITCH] if switched else network:
         namespace_call("setns", network[name], CLONE_NEWNET)
         with iproute() as ip:
-            wait_until_up(ip)
+            wait_until_up(ip, [link["index"] for link in ip.get_links() if not carries(link)])
     return indexes
 
 
@@ -173,14 +173,13 @@ def compute_checksums(interface):
         fcntl.ioctl(anywhere, 0x8946, request)  # SIOCETHTOOL
 
 
-def wait_until_up(ip):
-    """Return when every link here carries frames.
+def wait_until_up(ip, waiting):
+    """Return when the links with these indexes carry frames.
 
     The kernel switches one end of a veth pair, and the port of a bridge, on from a work queue of its own a
     moment after "up"; what is sent before that is dropped. Asking for a link makes recent kernels do it now.
     """
     deadline = time.monotonic() + 5
-    waiting = [link["index"] for link in ip.get_links() if not carries(link)]
     while waiting := [index for index in waiting if not carries(ip.get_links(index)[0])]:
         if time.monotonic() > deadline:
             raise TimeoutError("the links did not come up within 5 s")
@@ -328,6 +327,8 @@ def main():
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             control.send(json.dumps({"refused": refused}).encode())
             if refused is None:
+                import pyroute2  # noqa: F401  the first network needs it: loaded while the notebook does other things
+
                 serve(control, parent)
 
 

@@ -146,9 +146,9 @@ def describe_schedule(delays, outcome):
     times, end = odds.schedule(delays)
     zero, lines = outcome.attempts[0].at, []
     for number, (time, attempt) in enumerate(zip(times, outcome.attempts, strict=False), 1):
-        lines.append(f"try {number}: predicted at {time:.1f} s, measured {(attempt.at - zero) * 1e3:.1f} ms")
+        lines.append(f"try {number}: predicted at {time:.2f} s, measured {(attempt.at - zero) * 1e3:.1f} ms")
     if outcome.answer is None:
-        lines.append(f"give up: predicted at {end:.1f} s, measured {spent(outcome) * 1e3:.1f} ms")
+        lines.append(f"give up: predicted at {end:.2f} s, measured {spent(outcome) * 1e3:.1f} ms")
     return "\n".join(lines)
 
 
