@@ -505,6 +505,26 @@ def test_the_playground_says_what_did_not_work(kind):
     assert run_async(play) == "That did not work: no sockets left"
 
 
+@pytest.mark.parametrize("where", ["prepare", "draw"])
+def test_the_playground_tells_of_a_mistake_in_it_and_runs_again(where):
+    async def play():
+        playground = panel.round_trips()
+        playground.controls["count"].value = 100
+        right = getattr(playground, where)
+        setattr(playground, where, lambda *_, **values: {}["<name>"])
+        playground.run()
+        with pytest.raises(KeyError):  # for the log, and for `still` in a cell
+            await playground.task
+        assert playground.told == "That broke off: KeyError('<name>')"
+        assert "Traceback" in playground.text.value and "&lt;name&gt;" in playground.text.value
+        setattr(playground, where, right)
+        playground.run()
+        await playground.task
+        return playground.told
+
+    assert run_async(play) == "Done: 100 of 100 (run 2)."
+
+
 def test_no_batch_holds_the_stop_button_up():
     playground = panel.round_trips()
     total, batches = playground.prepare(size=32, count=100, pause=20)
