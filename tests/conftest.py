@@ -30,9 +30,16 @@ def pytest_addoption(parser):
     parser.addoption("--pictures", action="store_true", help="take the README's pictures anew in the browser tests")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Where this machine has no LAN, the lessons on it show predictions: they must run, but print other words."""
-    cells = [item for item in items if item.path.name in ("2-3-mtu.ipynb", "2-4-broadcast.ipynb")]
+    """A notebook's cells stay in order, also where the tests are shuffled.
+
+    Where this machine has no LAN, the lessons on it show predictions: they must run, but print other words.
+    """
+    cells = [item for item in items if item.path.suffix == ".ipynb"]
+    for cell in cells:
+        cell.add_marker(pytest.mark.random_order(disabled=True))
+    cells = [cell for cell in cells if cell.path.name in ("2-3-mtu.ipynb", "2-4-broadcast.ipynb")]
     if cells and lan.unavailable():
         for cell in cells:
             cell.options["check"] = False

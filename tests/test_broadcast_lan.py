@@ -79,7 +79,7 @@ def test_the_listing_is_heard_by_a_server_on_another_host(net, capsys):
 @pytest.mark.parametrize("host", ["bob", "carol"])
 def test_a_server_on_the_limited_broadcast_stops_with_or_without_a_route(net, host):
     server = Server(broadcast.listen, "<broadcast>", 1060, make_socket=net[host].socket).start()
-    server.stop(patience=2)
+    server.stop(patience=20)
     assert not server.running
 
 

@@ -4,6 +4,7 @@ import errno
 import gc
 import json
 import os
+import re
 import select
 import signal
 import socket
@@ -31,7 +32,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 def receiver(host, address=""):
     sock = host.socket()
     sock.bind((address, PORT))
-    sock.settimeout(2)
+    sock.settimeout(20)
     return sock
 
 
@@ -62,6 +63,14 @@ def python(code, **how):
     return subprocess.Popen([sys.executable, "-c", code], **pipes, cwd=REPO, **how)
 
 
+def complaints(done):
+    """What an ended program has said on stderr: its lines.
+
+    Not that a step has taken over 0.1 s, which asyncio, used by pyroute2, tells in dev mode on a busy machine.
+    """
+    return [line for line in done.stderr.splitlines() if not re.fullmatch(r"Executing <.*> took [\d.]+ seconds", line)]
+
+
 def gone(pid):
     """Wait on a pidfd until the process has ended; True when it has."""
     try:
@@ -69,7 +78,7 @@ def gone(pid):
     except ProcessLookupError:
         return True
     try:
-        return bool(select.select([fd], [], [], 5)[0])
+        return bool(select.select([fd], [], [], 30)[0])
     finally:
         os.close(fd)
 
@@ -462,9 +471,10 @@ def test_a_slow_link():
             times = [frame.time for frame in seen.frames if len(frame.data) == 1250]
             return times[-1] - times[0]
 
-        assert seconds() > 4 * 0.01 * 0.9  # 10 ms a frame, less the one that the bucket holds
+        least = 4 * 0.01 * 0.9  # 10 ms a frame, less the one that the bucket holds
+        assert seconds() > least
         net["alice"].slow(None)
-        assert seconds() < 0.04
+        assert min(seconds() for _ in range(5)) < least
 
 
 # ---- What is left, and who disturbs whom ----
@@ -600,10 +610,10 @@ def test_fork():
 @real
 def test_a_helper_that_ends_with_a_network_open_closes_all_and_is_quiet():
     code = "from udplab import lan; net = lan.switch('a'); running = lan._running;"
-    code += "running['control'].close(); running['process'].wait(10); net.close()"
+    code += "running['control'].close(); running['process'].wait(60); net.close()"
     strict = os.environ | {"PYTHONDEVMODE": "1", "PYTHONWARNINGS": "error"}
     done = subprocess.run([sys.executable, "-c", code], cwd=REPO, env=strict, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, complaints(done)) == (0, [])
 
 
 @real
@@ -611,7 +621,7 @@ def test_quiet_under_dev_mode():
     code = "from udplab import lan\nwith lan.switch('a') as n: n['a'].capture().__enter__().__exit__(None)"
     command = [sys.executable, "-X", "dev", "-W", "error", "-c", code]
     done = subprocess.run(command, cwd=REPO, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, complaints(done)) == (0, [])
 
 
 @real

@@ -86,7 +86,7 @@ def test_a_lost_round_trip_is_nan_and_its_late_answer_is_not_taken_for_the_next(
         return b"" if next(numbers) != 3 else None
 
     with Server(respond) as server:
-        (times,) = loopback.round_trips(server.address, count=10, timeout=0.5)
+        (times,) = loopback.round_trips(server.address, count=10, timeout=2)
     assert [index for index, value in enumerate(times) if math.isnan(value)] == [3]
     assert len({record.peer for record in server.log}) == 2
 
@@ -199,7 +199,7 @@ def program(*arguments, **options):
 
 
 def finish(process):
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=60)
     return process.returncode, out, err
 
 
@@ -503,6 +503,26 @@ def test_the_playground_says_what_did_not_work(kind):
         return playground.told
 
     assert run_async(play) == "That did not work: no sockets left"
+
+
+@pytest.mark.parametrize("where", ["prepare", "draw"])
+def test_the_playground_tells_of_a_mistake_in_it_and_runs_again(where):
+    async def play():
+        playground = panel.round_trips()
+        playground.controls["count"].value = 100
+        right = getattr(playground, where)
+        setattr(playground, where, lambda *_, **values: {}["<name>"])
+        playground.run()
+        with pytest.raises(KeyError):  # for the log, and for `still` in a cell
+            await playground.task
+        assert playground.told == "That broke off: KeyError('<name>')"
+        assert "Traceback" in playground.text.value and "&lt;name&gt;" in playground.text.value
+        setattr(playground, where, right)
+        playground.run()
+        await playground.task
+        return playground.told
+
+    assert run_async(play) == "Done: 100 of 100 (run 2)."
 
 
 def test_no_batch_holds_the_stop_button_up():

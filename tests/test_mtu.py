@@ -705,7 +705,7 @@ def command(*arguments):
 
 
 def run(*arguments):
-    return subprocess.run(command(*arguments), cwd=REPO, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command(*arguments), cwd=REPO, capture_output=True, text=True, timeout=120)
 
 
 def test_command_line_sends(port):
@@ -755,7 +755,7 @@ def test_command_line_answers_and_probes():
         port = server.stdout.readline().split()[-1].strip(")\n")
         done = run("127.0.0.1", "-p", port, "--probe")
         server.send_signal(signal.SIGINT)
-        _, errors = server.communicate(timeout=10)
+        _, errors = server.communicate(timeout=60)
     assert (done.returncode, done.stderr) == (0, "") and "    40 bytes: confirmed\n" in done.stdout
     assert "Confirmed as received: up to" in done.stdout
     assert (server.returncode, errors) == (130, "")

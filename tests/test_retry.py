@@ -409,15 +409,18 @@ def test_second_address_of_the_server():
 def test_junk_on_a_real_socket_moves_no_deadline():
     """Row 17: whoever junk comes from, the last wait ends."""
     with silent_socket() as server, retry.connect(*server.getsockname()) as client:
-        over = threading.Event()
+        over, begun = threading.Event(), threading.Event()
 
         def flood():
             while not over.is_set():
                 with contextlib.suppress(OSError):
-                    server.sendto(b"junk", client.getsockname())
+                    for _ in range(10):
+                        server.sendto(b"junk", client.getsockname())
+                begun.set()
 
         thread = threading.Thread(target=flood)
         thread.start()
+        begun.wait(60)
         try:
             outcome = retry.request(client, b"hello", [0.05, 0.1])
         finally:
@@ -433,7 +436,7 @@ COMMAND = [sys.executable, "-X", "dev", "-W", "error", "-m", "udplab.retry"]
 
 
 def run(*arguments):
-    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=30)
+    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=120)
 
 
 @pytest.mark.parametrize(
@@ -508,7 +511,7 @@ def test_server_and_client_together():
                     break
         finally:
             server.send_signal(signal.SIGINT)
-        output, errors = server.communicate(timeout=10)
+        output, errors = server.communicate(timeout=60)
     assert client.stdout.endswith("The server says b'Your data was 23 bytes long'\n")
     assert server.returncode == 130 and errors == ""
     kinds = {line.split(" from ")[0] if "drop" in line else line[:13] for line in output.splitlines()}

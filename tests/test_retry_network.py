@@ -82,7 +82,7 @@ def exchange(sock, wire, count):
 def test_a_good_network_passes_all(wired):
     sock, wire = wired()
     assert exchange(sock, wire, 5) == [0, 1, 2, 3, 4]
-    assert sock._network.fates == [lossy.Fate(PEER, True, 1)] * 5
+    assert list(sock._network.fates) == [lossy.Fate(PEER, True, 1)] * 5
 
 
 @pytest.mark.parametrize("fault", ["loss", "answer_loss"])
@@ -99,6 +99,14 @@ def test_loss_is_seeded_and_told(wired, fault):
     request = fault == "answer_loss"
     assert [n for n, fate in enumerate(sock._network.fates) if fate == lossy.Fate(PEER, True, 1)] == passed
     assert all(fate.request == request for fate in sock._network.fates if not fate.answers)
+    assert sock._network.lost == (0 if request else 1000 - len(passed))
+
+
+def test_a_network_keeps_the_last_1000_fates_and_counts_all(wired):
+    sock, wire = wired(loss=0.5, seed=1)
+    passed = exchange(sock, wire, 3000)
+    assert sock._network.lost == 3000 - len(passed)
+    assert [n for n, fate in enumerate(sock._network.fates, 2000) if fate.request] == [n for n in passed if n >= 2000]
 
 
 def test_duplicates_and_overtaking(wired):

@@ -8,16 +8,18 @@ The network wraps the server's socket, so the server does not know of it and is 
 late is sent by a thread of its own. Each kind of fault draws its own lots from the seed.
 """
 
+import collections
 import heapq
 import random
 import socket
 import threading
 import time
-from collections import namedtuple
+
+from udplab.serving import KEPT
 
 LOST = b"\0lost"  # what a network with `tell` sends to a client instead of what it lost; see FastForward
 
-Fate = namedtuple("Fate", "peer request answers")
+Fate = collections.namedtuple("Fate", "peer request answers")
 Fate.__doc__ = """What became of a request and of its answer.
 
 peer: the client's address
@@ -36,7 +38,8 @@ class Network:
     seed: anything with a text form; the same seed draws the same lots, and no seed is one as well
     tell: whether a client hears LOST for each request and answer that was lost, for `FastForward`
 
-    fates: a list with a `Fate` for each request, in order of arrival; it grows while the server runs.
+    fates: the `Fate` of each of the last 1,000 requests, in order of arrival
+    lost: how many requests of all were lost
     """
 
     def __init__(
@@ -49,7 +52,8 @@ class Network:
         self.shares = shares
         self.delay = delay
         self.tell = tell
-        self.fates = []
+        self.fates = collections.deque(maxlen=KEPT)
+        self.lost = 0
         self._lots = {name: random.Random(f"{seed} {name}") for name in [*shares, "delay"]}
 
     def draw(self, fault):
@@ -105,6 +109,7 @@ class _Socket:
         self._network.fates.append(Fate(peer, arrives, 0))
         if arrives:
             return data, peer
+        self._network.lost += 1
         self._tell(peer)
         return None
 

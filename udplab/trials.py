@@ -36,10 +36,10 @@ def ask_often(count, delays, loss=0.5, answer_loss=0.0, seed=1, batch=50):
             for first in range(0, count, batch):
                 trials = []
                 for number in range(first, min(first + batch, count)):
-                    before = len(network.fates)
+                    network.fates.clear()
                     question = f"question {number + 1}".encode("ascii")
                     outcome = retry.request(sock, question, delays(rng), clock=sock.clock)
-                    trials.append(Trial(outcome, network.fates[before:]))
+                    trials.append(Trial(outcome, list(network.fates)))
                 yield trials
 
 

@@ -147,7 +147,7 @@ def _ask(ask, address, silent, lies=0, nagging=False):
         if nagging:
             thread.start()
         try:
-            return outcome(ask, client, address, b"hello", within=1.2, rescue=rescue)
+            return outcome(ask, client, address, b"hello", within=2.0, rescue=rescue)
         finally:
             done.set()
             if nagging:

@@ -179,10 +179,10 @@ def wait_until_up(ip, waiting):
     The kernel switches one end of a veth pair, and the port of a bridge, on from a work queue of its own a
     moment after "up"; what is sent before that is dropped. Asking for a link makes recent kernels do it now.
     """
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 20  # s; the kernel's one lock for all networks may be taken
     while waiting := [index for index in waiting if not carries(ip.get_links(index)[0])]:
         if time.monotonic() > deadline:
-            raise TimeoutError("the links did not come up within 5 s")
+            raise TimeoutError("the links did not come up within 20 s")
 
 
 def carries(link):

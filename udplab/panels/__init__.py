@@ -9,6 +9,7 @@ import asyncio
 import html
 import io
 import time
+import traceback
 
 import ipywidgets as widgets
 from IPython.display import Image, display
@@ -61,7 +62,8 @@ class Playground:
 
     controls: a dict from a parameter's name to the widget that sets it
     prepare: called with the controls' values; returns (total, batches), the number of measurements to come and the
-        generator that yields lists of them. A ValueError, OSError or LanError that they raise is shown in words.
+        generator that yields lists of them. A ValueError, OSError or LanError that they raise is shown in words,
+        any other error with its traceback.
     draw: called with (axes, measurements so far, values); draws, and returns the text twin
     """
 
@@ -141,12 +143,18 @@ class Playground:
                 await asyncio.sleep(0.001)  # lets the kernel read the messages of the Stop button
                 if self._stopping:
                     break
-            end = "Stopped" if self._stopping else "Done"
-            # The number tells two runs with the same end apart, for people and for screen readers.
-            self.say(f"{end}: {len(measured)} of {self.progress.max} (run {self.runs}).")
             self._show(canvas, measured, values, arrange=True)
+            batches.close()
+            end = "Stopped" if self._stopping else "Done"
+            # Said last, when the next run can begin. The number tells two runs with the same end apart, for people
+            # and for screen readers.
+            self.say(f"{end}: {len(measured)} of {self.progress.max} (run {self.runs}).")
         except (OSError, ValueError, LanError) as error:
             self.say(f"That did not work: {error}")
+        except Exception as error:  # a mistake of ours: told as well, and not "Running." for ever
+            self.say(f"That broke off: {error!r}")
+            self.text.value = f"<pre>{html.escape(traceback.format_exc())}</pre>"
+            raise
         finally:
             if batches is not None:
                 batches.close()
