@@ -130,8 +130,8 @@ class Playground:
         with plots.style():
             canvas = FigureCanvasAgg(Figure(figsize=self.SIZE))
         try:
+            self.progress.value = 0  # first, or the old value would be shown as a part of the new whole
             self.progress.max, batches = self.prepare(**values)
-            self.progress.value = 0
             due = 0.0
             for batch in batches:
                 measured.extend(batch)
