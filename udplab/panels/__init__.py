@@ -48,6 +48,7 @@ def tick(words, value=False, label=LABELS):
 
 
 def look(label):
+    """Return how a control looks: as wide as its column, its words in the width of `label`."""
     return {"layout": {"width": "auto"}, "style": {"description_width": label}}
 
 
