@@ -283,6 +283,21 @@ def test_nothing_written_in_a_playground_is_cut_off_or_overlaps(name, reason, mo
     assert faults(figure) == []
 
 
+def test_nothing_written_beside_a_ladder_overlaps_however_short_a_wait_is():
+    """With jitter any wait can be short, the last one too."""
+
+    def short(rng):
+        return (wait * rng.random() ** rng.choice([1, 6]) for wait in retry.exponential(2, 16))
+
+    for batch in trials.ask_often(40, short, loss=0.9, seed=1):
+        for trial in batch:
+            left, _ = plt.subplots(1, 2, figsize=(8, 4.6), width_ratios=[1.3, 1])[1]
+            tries.ladder(*trial, left)
+            left.set_xlim(-0.85, 1.15)  # as in the playground
+            assert faults(plt.gcf()) == [], trial.outcome
+            plt.close()
+
+
 # --- Colours ---
 
 COLOURS = {name: getattr(plots, name) for name in ("BLUE", "PURPLE", "GREEN", "RED", "GREY")}

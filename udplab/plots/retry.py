@@ -42,14 +42,15 @@ def ladder(outcome, fates=None, ax=None):
                         "color": GREY, "shrinkA": 0, "shrinkB": 0, "linewidth": 1.5})  # fmt: skip
             ends.append(((start + end) / 2, f"waits {attempt.wait * factor:.3g} {name}"))
     bottom = max(span * factor, start + 2 * height) + 0.06 * span * factor
-    places = np.array(spread([place for place, _ in ends], 0.055 * bottom))
-    places += max(
-        0.02 * bottom - min(places, default=bottom), 0
-    )  # none above the first send, where "client" is written
-    for place, (_, text) in zip(places, ends, strict=True):
-        ax.text(-0.1, place, text, ha="right", va="center", fontsize=11)
+    line = 0.055 * bottom  # of text
     if outcome.answer is None:
-        ax.text(-0.1, span * factor, "gives up", ha="right", va="top", fontsize=11, fontweight="bold")
+        ends.append((span * factor + line / 2, "gives up"))
+    places = np.array(spread([place for place, _ in ends], line))
+    places -= max(max(places, default=0) + line / 2 - bottom, 0)  # none below the picture
+    places += max(0.02 * bottom - min(places, default=bottom), 0)  # nor above the first send: "client" is written there
+    for place, (_, text) in zip(places, ends, strict=True):
+        weight = "bold" if text == "gives up" else "normal"
+        ax.text(-0.1, place, text, ha="right", va="center", fontsize=11, fontweight=weight)
     for side in (0, 1):
         ax.plot([side, side], [-0.04 * bottom, bottom], color=GREY, linewidth=3, zorder=0)
     ax.set(xlim=(-0.5, 1.15), ylim=(bottom, -0.04 * bottom), xticks=[0, 1])
