@@ -137,6 +137,7 @@ PLOTS = {
     "over time": lambda: round_trips.over_time(SPREAD * 300),
     "over time, lost": lambda: round_trips.over_time([float("nan")] * 20_000),
     "over time, wide": lambda: round_trips.over_time([1e-6, 1.0, float("nan")] * 6000),
+    "over time, slow in the end": lambda: round_trips.over_time([float("nan"), *np.geomspace(1e-5, 1e-3, 3000)]),
     "over time, one": lambda: round_trips.over_time(FEW),
     "cumulative": lambda: round_trips.cumulative(SPREAD * 300),
     "cumulative, wide": lambda: round_trips.cumulative([1e-6, 1.0]),

@@ -31,7 +31,10 @@ def over_time(times, ax=None):
     lost = np.flatnonzero(np.isnan(times)) + 1
     if len(lost):
         ax.plot(lost, np.full(len(lost), 0.04), "x", color=RED, transform=ax.get_xaxis_transform(), label="no answer")
-        ax.legend(loc="upper right")
+        # Above the dots, beside the title: a slow round trip can lie anywhere.
+        ax.legend(
+            loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0, handletextpad=0.2, columnspacing=1
+        )
     ax.set(xlabel="datagram number", ylabel="round trip in µs", title="Round-trip times, one after another (log scale)")
     if np.isfinite(times).any():
         ax.set_yscale("log")
