@@ -162,7 +162,7 @@ def test_a_helper_that_has_gone_is_told(monkeypatch):
         kept.append(theirs.dup())
         kept[0].send(json.dumps({"number": 1, "indexes": {"alice": {"eth0": 2}}}).encode())
 
-    monkeypatch.setattr(lan, "_hand_over", answer_once)
+    monkeypatch.setattr(lan, "hand_over", answer_once)
     with lan.switch("alice") as net:
         kept[0].close()
         with pytest.raises(lan.LanError, match="helper process has ended"):
@@ -187,7 +187,7 @@ def test_a_helper_that_has_gone_is_told(monkeypatch):
     ],
 )
 def test_reasons(step, code, files, words):
-    assert words in lan.refusal(step, code, lambda path: files.get(path, ""))
+    assert words in lan.process.refusal(step, code, lambda path: files.get(path, ""))
 
 
 def test_import_takes_the_standard_library_only():
@@ -489,7 +489,7 @@ def test_close_leaves_nothing():
     lan.stop()
     before = held()
     lan.switch("alice").close()  # starts the helper, which stays for the next network
-    pid = lan._running["process"].pid
+    pid = lan.process.running["process"].pid
     idle, helper_idle = held(), len(os.listdir(f"/proc/{pid}/fd"))
     for build in (lambda: lan.switch("alice", "bob", beyond=("dave",)), lambda: lan.path(1500, 1400)):
         net = build()
@@ -508,7 +508,7 @@ def test_close_leaves_nothing():
 @real
 def test_forgotten_network_goes_with_its_last_reference():
     lan.switch("alice").close()
-    pid = lan._running["process"].pid
+    pid = lan.process.running["process"].pid
     idle = len(os.listdir(f"/proc/{pid}/fd"))
     with pytest.warns(ResourceWarning):
         net = lan.switch("alice", "bob")
@@ -522,13 +522,13 @@ def test_forgotten_network_goes_with_its_last_reference():
 def test_killed_helper_is_told_and_replaced():
     with lan.switch("alice", "bob") as net, lan.path(1500) as other:
         sock = net["alice"].socket()
-        pid = lan._running["process"].pid
+        pid = lan.process.running["process"].pid
         os.kill(pid, signal.SIGKILL)
         again = lan.switch("alice", "bob")  # at once: perhaps before anybody has noticed
         for dead in (net["alice"], other["client"]):
             with pytest.raises(lan.LanError, match="helper process has ended"):
                 dead.socket()
-        assert gone(pid) and lan._running["process"].pid != pid
+        assert gone(pid) and lan.process.running["process"].pid != pid
         with again:
             bob = receiver(again["bob"])
             again["alice"].socket().sendto(b"hi", (again["bob"].address, PORT))
@@ -541,7 +541,7 @@ import os, sys
 from udplab import lan
 net = lan.switch("alice", "bob")
 bob = net["bob"].socket(); bob.bind(("", 1060)); bob.settimeout(5)
-print(lan._running["process"].pid, flush=True)
+print(lan.process.running["process"].pid, flush=True)
 for line in sys.stdin:
     net["alice"].socket().sendto(line.encode(), (net["bob"].address, 1060))
     print(bob.recv(99).decode(), end="", flush=True)
@@ -609,7 +609,7 @@ def test_fork():
 
 @real
 def test_a_helper_that_ends_with_a_network_open_closes_all_and_is_quiet():
-    code = "from udplab import lan; net = lan.switch('a'); running = lan._running;"
+    code = "from udplab import lan; net = lan.switch('a'); running = lan.process.running;"
     code += "running['control'].close(); running['process'].wait(60); net.close()"
     strict = os.environ | {"PYTHONDEVMODE": "1", "PYTHONWARNINGS": "error"}
     done = subprocess.run([sys.executable, "-c", code], cwd=REPO, env=strict, capture_output=True, text=True)
@@ -662,7 +662,7 @@ def test_the_machines_own_interfaces_stay_as_they_are():
     before = socket.if_nameindex()
     with lan.switch("alice", beyond=("bob",)), lan.path(1500, 1400):
         assert socket.if_nameindex() == before
-    helper = lan._running["process"].pid
+    helper = lan.process.running["process"].pid
     for kind in ("user", "net"):
         assert os.readlink(f"/proc/{helper}/ns/{kind}") != os.readlink(f"/proc/self/ns/{kind}")
 

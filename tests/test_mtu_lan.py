@@ -216,9 +216,9 @@ with socket.socket() as any_socket:  # its own loopback interface is down: set i
     fcntl.ioctl(any_socket, 0x8914, struct.pack("16sH14x", b"lo", 1))
 """
 BY_PLATFORM = """
-import udplab.lan as first
+import udplab.lan.process
 from unittest import mock
-first.sys = mock.Mock(wraps=sys, platform="darwin")
+udplab.lan.process.sys = mock.Mock(wraps=sys, platform="darwin")
 """
 
 

@@ -10,181 +10,26 @@
             net["client"].socket().sendto(bytes(3000), (net["server"].address, 1060))
         seen.save("fragments.pcap")
 
-How it works: a helper process (`lan/helper.py`) makes a network namespace per host, joins them with veth
-pairs and bridges, opens sockets in them, and passes those back over a Unix socket. A socket stays in the
-namespace in which it was made. Nothing here touches the machine's own interfaces. The network goes with
-`close()`, and also when this process or the helper is killed. `unavailable()`: why it cannot be done.
+How it works: a helper process (`process.py` starts it, `helper.py` runs in it) makes a network namespace per
+host, joins them with veth pairs and bridges, opens sockets in them, and passes those back over a Unix socket.
+A socket stays in the namespace in which it was made. Nothing here touches the machine's own interfaces. The
+network goes with `close()`, and also when this process or the helper is killed. `unavailable()`: why it cannot
+be done.
 """
 
-import atexit
 import contextlib
-import importlib.util
 import json
 import os
 import socket
-import subprocess
-import sys
 import threading
 import weakref
 from dataclasses import asdict
-from pathlib import Path
 
 from udplab.lan.capture import Capture
 from udplab.lan.plan import plan_path, plan_switch
+from udplab.lan.process import GONE, PATIENCE, LanError, hand_over, stop, unavailable
 
-
-class LanError(Exception):
-    """Something the LAN cannot do, in words."""
-
-
-def refusal(step, code, read):
-    """Say in words why the kernel refused a step of `helper.enter_namespaces`.
-
-    `code` is the errno; `read(path)` gives a file's text, or "" where there is none.
-    Sources: user_namespaces(7); Debian's and Ubuntu's own sysctls; proc(5) for Seccomp.
-    """
-    if read("/proc/sys/user/max_user_namespaces").strip() == "0":
-        return "user namespaces are forbidden here: sysctl user.max_user_namespaces is 0"
-    if read("/proc/sys/user/max_net_namespaces").strip() == "0":
-        return "network namespaces are forbidden here: sysctl user.max_net_namespaces is 0"
-    if read("/proc/sys/kernel/unprivileged_userns_clone").strip() == "0":
-        return "user namespaces are forbidden here: sysctl kernel.unprivileged_userns_clone is 0"
-    if step == "sysctl":
-        return f"/proc/sys/net cannot be written here, as in some containers ({os.strerror(code)})"
-    if read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns").strip() == "1":
-        return (
-            "AppArmor forbids user namespaces here (Ubuntu 24.04 and later: "
-            "sysctl kernel.apparmor_restrict_unprivileged_userns is 1)"
-        )
-    if "\nSeccomp:\t2" in read("/proc/self/status"):
-        return "a seccomp filter forbids user namespaces here, as Docker's default one does"
-    return f"the kernel refused a namespace without root (step {step}: {os.strerror(code)})"
-
-
-def unavailable():
-    """None where a LAN can be built, else the reason in words. Never raises.
-
-    It asks by trying: the helper is started (some 50 ms, the first time) and kept for the first network.
-    """
-    try:
-        _helper()
-    except LanError as reason:
-        return str(reason)
-    return None
-
-
-# ---- The helper process: one for all networks of this process. ----
-
-_PATIENCE = 30.0  # seconds to wait for an answer of the helper; it needs a fraction of one
-_GONE = "the LAN's helper process has ended, and its networks with it: make a new one with switch() or path()"
-_running = {"process": None, "control": None}  # the helper, and the Unix socket to it
-_lock = threading.RLock()
-
-
-def _hand_over(theirs):
-    """Give the helper, which is started if need be, its end of a network's socket. Raises LanError."""
-    with _lock:
-        try:
-            socket.send_fds(_helper(), [b"network"], [theirs.fileno()])
-        except OSError:  # killed a moment ago
-            stop()
-            socket.send_fds(_helper(), [b"network"], [theirs.fileno()])
-
-
-def _helper():
-    """The socket to the running helper."""
-    with _lock:
-        if _running["process"] is None or _running["process"].poll() is not None:
-            stop()  # closes what a killed helper left
-            _running["process"], _running["control"] = _start_helper()
-        return _running["control"]
-
-
-def _start_helper():
-    if sys.platform != "linux":
-        raise LanError(f"a LAN of several hosts needs Linux network namespaces, and this is {sys.platform}")
-    if importlib.util.find_spec("pyroute2") is None:
-        raise LanError("the package pyroute2 is missing: python -m pip install pyroute2")
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with theirs:  # closed here once the helper has it: else nobody would notice a helper that dies
-        try:
-            process = _spawn(theirs.fileno())
-        except (OSError, AttributeError) as problem:  # AttributeError: a Python built without pidfd_open
-            ours.close()
-            raise LanError(f"the LAN's helper process did not start: {problem}") from problem
-    try:
-        if reason := _hello(ours):
-            raise LanError(reason)
-    except BaseException:  # Ctrl-C too
-        ours.close()
-        process.kill()
-        process.wait()
-        raise
-    return process, ours
-
-
-def _hello(control):
-    """Wait for the helper's first words; return None, or why it cannot work."""
-    control.settimeout(_PATIENCE)
-    try:
-        hello = control.recv(1000)
-    except OSError as problem:
-        return f"the LAN's helper process does not answer: {problem}"
-    if not hello:
-        return "the LAN's helper process ended at once; its error is on this program's stderr"
-    refused = json.loads(hello)["refused"]
-    return refused and refusal(*refused, _read)
-
-
-def _spawn(control):
-    """Start helper.py with its end of the socket and a descriptor of this process (pidfd, Linux 5.3)."""
-    search = [str(Path(__file__).parent.parent.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
-    this_process = os.pidfd_open(os.getpid())
-    try:
-        # Popen and not os.fork(): a notebook has threads. -P: no file in the working directory may stand in
-        # for a module. A session of its own: Ctrl-C is for the notebook only.
-        return subprocess.Popen(
-            [sys.executable, "-P", "-m", "udplab.lan.helper", str(control), str(this_process)],
-            pass_fds=(control, this_process),
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(search)},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-    finally:
-        os.close(this_process)
-
-
-def _read(path):
-    return Path(path).read_text() if Path(path).exists() else ""
-
-
-def stop():
-    """End the helper and every network of this process. The next switch() or path() starts a new one."""
-    with _lock:
-        if _running["process"] is not None:
-            _running["control"].close()
-            _running["process"].kill()  # it has nothing to save, and it may be stopped
-            _running["process"].wait()
-            _running["process"] = _running["control"] = None
-
-
-def _after_fork():
-    """A forked child has no helper: it must neither use nor end its parent's."""
-    global _lock
-    _lock = threading.RLock()  # another thread may have held it
-    if _running["process"] is not None:
-        _running["process"].returncode = 0  # not the child's child: nothing to wait for, no warning
-        _running["control"].close()
-        _running["process"] = _running["control"] = None
-
-
-atexit.register(stop)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
-
-
-# ---- What a lesson uses. ----
+__all__ = ["Host", "LanError", "Network", "path", "stop", "switch", "unavailable"]
 
 
 def switch(*names, beyond=(), stray=()):
@@ -249,10 +94,10 @@ class Network:
     def _connect(self):
         """Open a socket of this network's own to the helper: the network lives as long as it."""
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._control.settimeout(_PATIENCE)
+        self._control.settimeout(PATIENCE)
         try:
             with theirs:
-                _hand_over(theirs)
+                hand_over(theirs)
         except BaseException:
             self._control.close()
             raise
@@ -266,7 +111,7 @@ class Network:
         except OSError:
             return False
         finally:
-            self._control.settimeout(_PATIENCE)
+            self._control.settimeout(PATIENCE)
 
     def _ask(self, operation, **details):
         """Have the helper do something; returns (reply, descriptors). One question at a time."""
@@ -283,15 +128,15 @@ class Network:
                 while reply["number"] != self._number:  # an older one: Ctrl-C cut its question short
                     answer, descriptors, _, _ = socket.recv_fds(self._control, 1 << 20, 1)
                     if not answer:
-                        raise LanError(_GONE)
+                        raise LanError(GONE)
                     reply = json.loads(answer)
                     if reply["number"] != self._number:
                         for descriptor in descriptors:
                             os.close(descriptor)
             except TimeoutError:
-                raise LanError(f"the LAN's helper process did not answer within {_PATIENCE:g} s") from None
+                raise LanError(f"the LAN's helper process did not answer within {PATIENCE:g} s") from None
             except OSError as problem:
-                raise LanError(_GONE) from problem
+                raise LanError(GONE) from problem
         if "error" not in reply:
             return reply, descriptors
         if operation == "socket" and reply["errno"]:

@@ -1,0 +1,158 @@
+"""How the helper builds a network: a namespace for each host, veth pairs and bridges, addresses, routes."""
+
+import array
+import ctypes
+import fcntl
+import os
+import socket
+import struct
+import time
+from pathlib import Path
+
+CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000  # sched.h
+SWITCH = ""  # the namespace of the bridges: a name that no host can have
+SYSCTLS = {
+    "ipv4/conf/all/rp_filter": 0,  # otherwise taken from the machine: the same network everywhere
+    "ipv4/conf/default/rp_filter": 0,
+    "ipv4/conf/all/bc_forwarding": 0,  # a router does not forward a broadcast (RFC 2644)
+    "ipv4/icmp_ratelimit": 0,  # every error is reported, not one a second
+    "ipv6/conf/default/accept_dad": 0,  # link-local addresses are usable at once
+    "ipv6/conf/default/router_solicitations": 0,  # no stray frames in a capture
+}
+
+
+def namespace_call(name, *args):
+    """Call unshare(2) or setns(2); module `os` has them since Python 3.12."""
+    if hasattr(os, name):
+        getattr(os, name)(*args)
+    elif getattr(ctypes.CDLL(None, use_errno=True), name)(*args):
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), name)
+
+
+def write_sysctl(name, value):
+    Path("/proc/sys/net", name).write_text(str(value))
+
+
+def iproute():
+    from pyroute2 import IPRoute  # late: the namespaces come first, and a missing package is told in words
+
+    return IPRoute()
+
+
+def new_namespace(forwards):
+    """Make a network namespace, stay in it, and return a descriptor that keeps it."""
+    namespace_call("unshare", CLONE_NEWNET)
+    for name, value in {"ipv4/ip_forward": int(forwards), **SYSCTLS}.items():
+        if Path("/proc/sys/net", name).exists():  # IPv6 can be off, bc_forwarding is from Linux 5.0
+            write_sysctl(name, value)
+    return os.open("/proc/self/ns/net", os.O_RDONLY)
+
+
+def build(network, hosts, switched):
+    """Build the plan of `udplab.lan.plan.plan_switch` or `plan_path` into `network` (name -> namespace).
+
+    Returns {host: {interface: index}}. Every link carries datagrams when this returns.
+    """
+    for name, forwards in [(SWITCH, False)] + [(host["name"], host["forwards"]) for host in hosts]:
+        network[name] = new_namespace(forwards)
+    links = {}
+    for host in hosts:
+        for interface in host["interfaces"]:
+            links.setdefault(interface["link"], []).append((network[host["name"]], interface))
+    for number, ends in links.items():
+        if switched:
+            join_by_switch(network[SWITCH], number, ends)
+        else:
+            join_by_cable(*ends)
+    indexes = {}
+    for host in hosts:
+        namespace_call("setns", network[host["name"]], CLONE_NEWNET)
+        with iproute() as ip:
+            indexes[host["name"]] = configure(ip, host)
+            if switched:  # the other end is up already: no need to come back
+                wait_until_up(ip, indexes[host["name"]].values())
+    for name in [SWITCH] if switched else network:
+        namespace_call("setns", network[name], CLONE_NEWNET)
+        with iproute() as ip:
+            wait_until_up(ip, [link["index"] for link in ip.get_links() if not carries(link)])
+    return indexes
+
+
+def veth_end(namespace, interface):
+    return {
+        "ifname": interface["name"],
+        "address": interface["mac"],
+        "mtu": interface["mtu"],
+        "net_ns_fd": namespace,
+    }
+
+
+def join_by_cable(near, far):
+    """One veth pair between two hosts."""
+    namespace_call("setns", near[0], CLONE_NEWNET)
+    with iproute() as ip:
+        ip.link("add", kind="veth", **veth_end(*near), peer=veth_end(*far))
+
+
+def join_by_switch(namespace, number, ends):
+    """A bridge, and a veth pair from it to each host. Without STP a port forwards as soon as it is up."""
+    namespace_call("setns", namespace, CLONE_NEWNET)
+    with iproute() as ip:
+        bridge = f"switch{number}"
+        ip.link("add", ifname=bridge, kind="bridge", br_stp_state=0, br_forward_delay=0, br_mcast_snooping=0)
+        index = ip.link_lookup(ifname=bridge)[0]
+        ip.link("set", index=index, state="up")
+        for port, (host, interface) in enumerate(ends):
+            ip.link(
+                "add",
+                ifname=f"port{number}.{port}",
+                kind="veth",
+                mtu=interface["mtu"],
+                master=index,
+                state="up",
+                peer=veth_end(host, interface),
+            )
+
+
+def configure(ip, host):
+    """Give a host its addresses and routes; returns {interface: index}."""
+    indexes = {link.get_attr("IFLA_IFNAME"): link["index"] for link in ip.get_links()}
+    ip.link("set", index=indexes["lo"], state="up")
+    for interface in host["interfaces"]:
+        index = indexes[interface["name"]]
+        compute_checksums(interface["name"])
+        address = {"address": interface["address"], "prefixlen": interface["prefix"]}
+        ip.addr("add", index=index, broadcast=interface["broadcast"], **address)
+        ip.link("set", index=index, state="up")
+    for destination, router in host["routes"]:
+        ip.route("add", dst=destination, gateway=router)
+    return {interface["name"]: indexes[interface["name"]] for interface in host["interfaces"]}
+
+
+def compute_checksums(interface):
+    """Have UDP checksums computed when sent: veth leaves them out, and a capture would show them wrong."""
+    stxcsum = array.array("I", [0x17, 0])  # ETHTOOL_STXCSUM, off (linux/ethtool.h)
+    request = struct.pack("16sP8x", interface.encode(), stxcsum.buffer_info()[0])
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as anywhere:
+        fcntl.ioctl(anywhere, 0x8946, request)  # SIOCETHTOOL
+
+
+def wait_until_up(ip, waiting):
+    """Return when the links with these indexes carry frames.
+
+    The kernel switches one end of a veth pair, and the port of a bridge, on from a work queue of its own a
+    moment after "up"; what is sent before that is dropped. Asking for a link makes recent kernels do it now.
+    """
+    deadline = time.monotonic() + 20  # s; the kernel's one lock for all networks may be taken
+    while waiting := [index for index in waiting if not carries(ip.get_links(index)[0])]:
+        if time.monotonic() > deadline:
+            raise TimeoutError("the links did not come up within 20 s")
+
+
+def carries(link):
+    """True for a link that is up to forwarding, and for those that this does not concern."""
+    kind = link.get_nested("IFLA_LINKINFO", "IFLA_INFO_KIND")
+    if kind != "veth":  # lo, the bridge itself, and the kernel's own tunl0 and sit0
+        return True
+    port = link.get_nested("IFLA_LINKINFO", "IFLA_INFO_SLAVE_DATA", "IFLA_BRPORT_STATE")
+    return link.get_attr("IFLA_OPERSTATE") == "UP" and port in (None, 3)  # 3: BR_STATE_FORWARDING
