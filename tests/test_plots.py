@@ -19,6 +19,7 @@ from udplab.plots import broadcast, mtu
 from udplab.plots import fragments as pieces
 from udplab.plots import loopback as round_trips
 from udplab.plots import retry as tries
+from udplab.plots import trials as many
 from udplab.serving import Record
 
 NO_LAN = "this Linux does not let you make a user namespace (Operation not permitted), so there is no LAN here"
@@ -49,18 +50,18 @@ def schedule(loss):
 def policies():
     names = ("exponential", "fixed", "full jitter", "Internet")
     left, right = plt.subplots(1, 2, figsize=(9.5, 4))[1]
-    tries.policies({name: [asked(0)] for name in names}, left)
-    tries.datagrams({name: [asked(0)] for name in names}, dict(zip(names, (5, 31, 5, 5), strict=True)), right)
+    many.policies({name: [asked(0)] for name in names}, left)
+    many.datagrams({name: [asked(0)] for name in names}, dict(zip(names, (5, 31, 5, 5), strict=True)), right)
 
 
 def herd(sizes):
     each = trials.Herd(0.01, sizes, 0, 0, 0)
-    return lambda: tries.herd({"without jitter": each, "with jitter": each})
+    return lambda: many.herd({"without jitter": each, "with jitter": each})
 
 
 def adaptive(delays):
     track = trials.follow(delays, retry.Rto(lowest=0))
-    return lambda: tries.adaptive(delays, track, track, 0.01)
+    return lambda: many.adaptive(delays, track, track, 0.01)
 
 
 def search(mtus, black_hole, alone):
@@ -151,9 +152,9 @@ PLOTS = {
     "schedule": lambda: schedule(0.6),
     "schedule, none answered": lambda: schedule(1),
     "silences": lambda: tries.silences({"silent": asked(1).outcome, "dead port": asked(1).outcome}),
-    "how often sent": lambda: tries.sends([asked(0.5)] * 1000, 0.5, 5),
-    "how often sent, all fail": lambda: tries.sends([asked(1)] * 10_000, 1, 9),
-    "give up": lambda: tries.give_up({0: 0, 0.5: 31, 1: 1000}, {0: 0, 0.5: 237, 1: 1000}, 1000, 5),
+    "how often sent": lambda: many.sends([asked(0.5)] * 1000, 0.5, 5),
+    "how often sent, all fail": lambda: many.sends([asked(1)] * 10_000, 1, 9),
+    "give up": lambda: many.give_up({0: 0, 0.5: 31, 1: 1000}, {0: 0, 0.5: 237, 1: 1000}, 1000, 5),
     "policies": policies,
     "herd": herd([0] * 10 + [100] + [0] * 19 + [81] + [0] * 39 + [62] + [0] * 79 + [43]),
     "herd, small": herd([1] * 10),

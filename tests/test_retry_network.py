@@ -20,6 +20,7 @@ from scripted import run_async
 from udplab import discovery, loopback, lossy, odds, retry, trials
 from udplab.panels import retry as panel
 from udplab.plots import retry as draw
+from udplab.plots import trials as draw_trials
 from udplab.serving import Server
 
 matplotlib.use("Agg")
@@ -464,44 +465,45 @@ def test_silences():
 
 
 def test_sends(trial_list):
-    ax = draw.sends(trial_list, 0.75, 5)
-    assert [bar.get_height() for bar in ax.patches] == draw.counted(trial_list, 5)
-    assert sum(draw.counted(trial_list, 5)) == 200
-    text = draw.describe_sends(trial_list, 0.75, 5)
+    ax = draw_trials.sends(trial_list, 0.75, 5)
+    assert [bar.get_height() for bar in ax.patches] == draw_trials.counted(trial_list, 5)
+    assert sum(draw_trials.counted(trial_list, 5)) == 200
+    text = draw_trials.describe_sends(trial_list, 0.75, 5)
     assert "predicted 50" in text and "without an answer" in text
 
 
 def test_give_up_curves():
-    ax = draw.give_up({0: 0, 0.5: 31, 1: 1000}, {0: 0, 0.5: 240, 1: 1000}, 1000, 5)
+    ax = draw_trials.give_up({0: 0, 0.5: 31, 1: 1000}, {0: 0, 0.5: 240, 1: 1000}, 1000, 5)
     curves = [line for line in ax.lines if "predicted" in str(line.get_label())]
     assert [line.get_ydata()[100] for line in curves] == pytest.approx([3.125, 23.73], abs=0.01)
-    assert "50%" in draw.describe_give_up({0.5: 31}, {0.5: 240}, 1000, 5)
+    assert "50%" in draw_trials.describe_give_up({0.5: 31}, {0.5: 240}, 1000, 5)
 
 
 def test_policies_and_datagrams(trial_list):
     results, silent = {"one": trial_list, "two": trial_list}, {"one": 5, "two": 31}
-    assert len(draw.policies(results).lines) == 2
-    ax = draw.datagrams(results, silent)
+    assert len(draw_trials.policies(results).lines) == 2
+    ax = draw_trials.datagrams(results, silent)
     mean = sum(len(trial.outcome.attempts) for trial in trial_list) / 200
     assert [bar.get_width() for bar in ax.patches] == pytest.approx([mean, mean, 5, 31])
-    assert "(31 to a silent server)" in draw.describe_policies(results, silent)
+    assert "(31 to a silent server)" in draw_trials.describe_policies(results, silent)
 
 
 def test_herd_plot():
     herds = {"a": trials.Herd(0.01, [0, 7], [0, 5], 2, 1), "b": trials.Herd(0.01, [1, 0], [1, 0], 0, 0)}
-    ax = draw.herd(herds)
+    ax = draw_trials.herd(herds)
     marks = [line for line in ax.lines if line.get_marker() in ("o", "s")]
     assert [list(line.get_ydata()) for line in marks] == [[7], [1]]
-    assert "a: sent 7, dropped by the full queue 2, most at once 7, clients that gave up 1" in draw.describe_herd(herds)
+    said = draw_trials.describe_herd(herds)
+    assert "a: sent 7, dropped by the full queue 2, most at once 7, clients that gave up 1" in said
 
 
 def test_adaptive_plot():
     steps = [0.002, 0.002, 0.015]
     track = trials.follow(steps, retry.Rto(lowest=0))
-    assert draw.in_vain(steps, track) == 1
-    ax = draw.adaptive(steps, track, track, 0.01)
+    assert draw_trials.in_vain(steps, track) == 1
+    ax = draw_trials.adaptive(steps, track, track, 0.01)
     assert list(ax.lines[0].get_ydata()) == [2, 2, 15]
-    text = draw.describe_adaptive(steps, track, track, 0.01, steps)
+    text = draw_trials.describe_adaptive(steps, track, track, 0.01, steps)
     assert "set to 15 ms: median round trip 15.0 ms" in text and "fixed wait: 1 of 3" in text
 
 

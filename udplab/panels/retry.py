@@ -5,6 +5,7 @@ import time
 from udplab import odds, retry, trials
 from udplab.panels import Playground, choice, number, tick
 from udplab.plots import retry as plots
+from udplab.plots import trials as many
 
 POLICIES = ("exponential", "fixed", "Internet (1 s at least)")
 
@@ -52,12 +53,12 @@ def questions():
         settings = [values[name] for name in ("name", "first", "limit")]
         tries = len(list(policy(*settings, False)(None)))
         fail = odds.failure(values["loss"] / 100, values["answer_loss"] / 100)
-        plots.sends(measured, fail, tries, right)
+        many.sends(measured, fail, tries, right)
         left.set_xlim(-0.85, 1.15)  # room for the waits' lengths in half a figure
         left.set_title("The last question", pad=24)
         right.set_title("Sends (◆ predicted)")
         right.get_legend().remove()
         right.set_ylim(0, 1.15 * right.get_ylim()[1] / 1.3)
-        return plots.describe_sends(measured, fail, tries)
+        return many.describe_sends(measured, fail, tries)
 
     return Playground(controls, prepare, draw)
