@@ -1,5 +1,6 @@
 """Tests of lesson 2-4 that need one machine only: listing, rules, plots, exercises, what is left without a LAN."""
 
+import contextlib
 import errno
 import itertools
 import random
@@ -7,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 
 import matplotlib
 import matplotlib.pyplot as plt
@@ -473,6 +475,7 @@ ALL = [exercise.matrix, exercise.subnet, exercise.permission, exercise.find, exe
 def test_exercises_not_tried(each, capsys):
     each.check(...)
     assert capsys.readouterr().out.startswith("Not tried yet.")
+    assert each.verdict({"10.0.0.2": [...]}).startswith("Not tried yet.")  # the lesson's text has such a form
     each.hint()
     assert len(capsys.readouterr().out) > 20
 
@@ -524,6 +527,40 @@ def patient(sock, address):
     return listening(sock, address, 0.9)
 
 
+def hurried(sock, address):
+    return listening(sock, address, 0.05)
+
+
+def deaf_to_errors(sock, address):
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+    sock.sendto(b"find time 77", address)
+    while True:
+        with contextlib.suppress(OSError):
+            sock.recvfrom(100)
+
+
+def without_except(sock, address):
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+    sock.settimeout(0.2)
+    sock.sendto(b"find time 77", address)
+    while True:
+        sock.recvfrom(100)
+
+
+def in_short_waits(sock, address):
+    """Right, in its way: it looks at the clock every 50 ms."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+    sock.settimeout(0.05)
+    sock.sendto(b"find time 77", address)
+    names, end = [], time.monotonic() + 0.2
+    while time.monotonic() < end:
+        with contextlib.suppress(TimeoutError):
+            data = sock.recv(100)
+            if data.startswith(b"here time 77 "):
+                names.append(data.split(b" ")[3])
+    return sorted(names)
+
+
 def in_the_middle(sock, address):
     return listening(sock, address, 0.2, lambda data: b"time 77" in data)
 
@@ -544,7 +581,7 @@ def wrong_question(sock, address):
         (
             exercise.matrix,
             {each: ["bob"] for each in exercise.DESTINATIONS},
-            "For 10.0.0.2: expected [], but got ['bob']",
+            "bob does not belong in your list. The datagram comes to bob. The socket there: broadcast address.",
         ),
         (
             exercise.subnet,
@@ -562,9 +599,15 @@ def wrong_question(sock, address):
         (exercise.find, no_permission, "PermissionError"),
         (exercise.find, wrong_question, "b'find time 77'"),
         (exercise.find, new_timeout_each_time, "A stranger sent junk all the time. Expected an end 0.2 s after"),
+        (exercise.find, hurried, "Expected an end 0.2 s after the question, but it came after 0.0"),
+        (exercise.find, deaf_to_errors, "did not come to its end"),
+        (exercise.find, without_except, "your client let TimeoutError through"),
         (exercise.find, patient, "Expected a timeout of 0.2 s"),
         (exercise.find, in_the_middle, "got [b'eve'"),
         (exercise.matrix, dict.fromkeys(exercise.DESTINATIONS, "carol"), "a list of names"),
+        (exercise.matrix, {each: [["bob"]] for each in exercise.DESTINATIONS}, "a list of names"),
+        (exercise.matrix, {each: [] for each in exercise.DESTINATIONS}, "For 10.0.0.255: bob is missing in your list"),
+        (exercise.subnet, "192.168.1.255", "Give check the function itself"),
         (exercise.spread, 80, "leave room"),
         (exercise.spread, 20, "at least 80 ms"),
         (exercise.spread, 5000, "no more than a second"),
@@ -576,7 +619,8 @@ def test_wrong_answers_are_told_what_was_expected(each, answer, words):
     assert verdict.startswith("Not yet.") and words in verdict
 
 
-def test_a_right_spread():
+def test_other_right_answers():
+    assert exercise.find.verdict(in_short_waits).startswith("Right.")
     assert exercise.spread.verdict(160).startswith("Right.")
 
 

@@ -1,5 +1,6 @@
 """Listing 2-1, its experiments, plots, exercises and playground."""
 
+import contextlib
 import math
 import os
 import signal
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 from scripted import ScriptedClient, run_async
 
-from udplab import lan, loopback
+from udplab import exercises, lan, loopback
 from udplab.exercises import loopback as exercise
 from udplab.panels import loopback as panel
 from udplab.plots import loopback as draw
@@ -391,6 +392,40 @@ def new_deadline_each_time(sock, address, question):
         return None
 
 
+def without_except(sock, address, question):
+    sock.sendto(question, address)
+    deadline = time.monotonic() + 0.5
+    while True:
+        sock.settimeout(max(deadline - time.monotonic(), 0.001))
+        data, peer = sock.recvfrom(65535)
+        if peer == address:
+            return data
+
+
+def gives_up_after(seconds):
+    def ask(sock, address, question):
+        sock.sendto(question, address)
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            sock.settimeout(left)
+            try:
+                data, peer = sock.recvfrom(65535)
+            except TimeoutError:
+                return None
+            if peer == address:
+                return data
+
+    return ask
+
+
+def leaves(*_):
+    exit()
+
+
+def prints(data):
+    print(data.upper())
+
+
 def refuses_empty(data):
     if not data:
         raise ValueError("empty")
@@ -427,9 +462,32 @@ def solved(solution):
         (exercise.log_line, lambda peer, data: data, "Expected a str"),
         (exercise.log_line, lambda peer, data: peer / 2, "Your code stopped with TypeError"),
         (exercise.client, silent, "Expected the server's answer b'Your data was 5 bytes long', but got None"),
-        (exercise.client, trusting, "1 datagrams of a stranger came first"),
-        (exercise.client, reads_the_text, "1 datagrams of a stranger came first"),
+        (exercise.client, trusting, "A stranger's datagram came first"),
+        (exercise.client, reads_the_text, "A stranger's datagram came first"),
         (exercise.client, without_deadline, "nobody sent anything. Expected None after 0.5 s, but your client waited"),
+        (
+            exercise.client,
+            without_except,
+            "nobody sent anything. Expected None after 0.5 s, but your client let",
+        ),
+        (
+            exercise.client,
+            gives_up_after(0.2),
+            "Expected None after 0.5 s, but it came after 0.2",
+        ),
+        (
+            exercise.client,
+            gives_up_after(1.5),
+            "Expected None after 0.5 s, but it came after 1.5",
+        ),
+        (exercise.client, leaves, "Your code stopped with SystemExit"),
+        (exercise.shout, prints, "no answer came. Does your function return its result? To print it is not enough."),
+        (exercise.log_line, lambda peer, data: print(peer, data), "got None. Does your function return its result?"),
+        (
+            exercise.log_line,
+            lambda peer, data: f"{peer} {data.decode(errors='replace')!r}",
+            "two of them look the same",
+        ),
         (exercise.client, new_deadline_each_time, "a stranger sent datagrams all the time. Expected None after 0.5 s"),
     ],
 )
@@ -457,6 +515,39 @@ def test_right_and_untried_answers(task, answer, capsys):
     task.solution()
     assert capsys.readouterr().out.count("\n") >= 3
     assert threading.active_count() == before
+
+
+def spins(*_):
+    while True:
+        pass
+
+
+def spins_and_catches_all(*_):
+    while True:
+        with contextlib.suppress(Exception):
+            spins()
+
+
+def sleeps(*_):
+    while True:
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("function", [spins, spins_and_catches_all, sleeps])
+@pytest.mark.parametrize("task", [exercise.shout, exercise.log_line, exercise.client])
+def test_a_function_without_an_end_is_stopped(task, function, monkeypatch):
+    if task is exercise.log_line:  # the others have shorter limits of their own
+        monkeypatch.setattr(exercises, "PATIENCE", 0.3)
+    before = threading.active_count()
+    assert "Your function did not come to its end, so it was stopped." in task.verdict(function)
+    assert threading.active_count() == before
+
+
+def test_a_function_that_cannot_be_stopped_is_told():
+    wait = threading.Event()
+    with pytest.raises(exercises.Endless, match="it still runs: choose Kernel, Restart Kernel"):
+        exercises.outcome(wait.wait, within=0.01)  # in one call, as a wait inside the system is
+    wait.set()
 
 
 def test_an_error_in_a_learners_function_names_the_line():

@@ -1,6 +1,7 @@
 """Tests of lesson 2-3 that need no LAN: rules, listing, search, plots, panel, exercises, command line."""
 
 import argparse
+import contextlib
 import errno
 import math
 import os
@@ -633,6 +634,13 @@ def stubborn(sock, data):
     return once(sock, data) or once(sock, data)
 
 
+def until_it_works(sock, data):
+    while True:
+        with contextlib.suppress(OSError):
+            sock.send(data)
+            return True
+
+
 def rounds_the_last(size, limit):
     return 1 if size + 28 <= limit else -(-(size + 8) // ((limit - 20) // 8 * 8))
 
@@ -658,7 +666,11 @@ def solved(exercise, name):
         (exercises.find, linear, "more than 60 datagrams"),
         (exercises.find, trusting, "loses every fifth datagram"),
         (exercises.find, lambda arrives: 1372, "MTU of 576 bytes"),
-        (exercises.stale, ["sent", "error", "error", "error"], "Expected ['sent', 'error', 'sent', 'error']"),
+        (exercises.find, trusting, "lost by chance looks like one that is too big"),
+        (exercises.stale, ["sent", "error", "error", "error"], "Send 3, of 1372 bytes: 'error' is not what happens"),
+        (exercises.stale, ["sent", "sent", "sent", "error"], "Send 2, of 1372 bytes: 'sent' is not what happens"),
+        (exercises.stale, 5, 'Expected a list of 4 words, each "sent" or "error", but got 5'),
+        (exercises.resend, until_it_works, "send() was called more than 10 times"),
         (exercises.resend, once, "1372 bytes, with an old error waiting: Expected True, but got False"),
         (exercises.resend, twice, "to be sent 1 times"),
         (exercises.resend, stubborn, "The port was refused, which says nothing about size"),
@@ -678,6 +690,7 @@ def test_exercises_wrong(exercise, wrong, words):
         (exercises.pieces, solved(exercises.pieces, "pieces")),
         (exercises.find, solved(exercises.find, "find")),
         (exercises.stale, ["sent", "error", "sent", "error"]),
+        (exercises.stale, ("sent", "error", "sent", "error")),
         (exercises.resend, solved(exercises.resend, "send")),
     ],
 )

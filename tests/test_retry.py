@@ -543,7 +543,7 @@ def test_exercise_solution_passes(each, capsys):
 
 def test_exercise_values():
     assert exercise.give_up.verdict((1 - 0.9 * 0.8) ** 3).startswith("Right")
-    assert "0.027 is too large" in exercise.give_up.verdict(0.3**3)
+    assert "0.027 is too large" in exercise.give_up.verdict(0.027)
     assert "from 0 to 1" in exercise.give_up.verdict(2.2)
     assert "Expected a number" in exercise.give_up.verdict("0.022")
     assert exercise.read.verdict((2, 0.7)).startswith("Right")

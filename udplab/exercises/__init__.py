@@ -4,8 +4,19 @@ A learner puts an answer (a value or a function) where the dots are and calls ch
 solution(). check() always prints a sentence: what was expected and what came.
 """
 
+import ctypes
 import threading
 import traceback
+
+PATIENCE = 10.0  # seconds that a check may take; one that waits for silence takes three
+
+
+class WaitedOn(Exception):
+    """A learner's function waited for longer than it may."""
+
+
+class Endless(Exception):
+    """A learner's function did not end."""
 
 
 class Exercise:
@@ -29,8 +40,10 @@ class Exercise:
         if self.function and not callable(answer):
             return f"Not yet. Give check the function itself: its name, without brackets. It got {answer!r}."
         try:
-            problem = self.test(answer)
-        except Exception as error:
+            problem = outcome(self.test, answer, within=PATIENCE) if self.function else self.test(answer)
+        except (Endless, WaitedOn) as error:
+            return f"Not yet. {error}"
+        except (Exception, SystemExit) as error:
             return f"Not yet. Your code stopped with {type(error).__name__}: {error}{where(error, answer)}."
         return f"Right. {self.praise}" if problem is None else f"Not yet. {problem}"
 
@@ -51,7 +64,11 @@ def _dots(): ...
 
 
 def unattempted(answer):
-    """Return whether an answer is still the three dots, or a function with nothing else in it."""
+    """Return whether an answer is or holds the three dots still, or is a function with nothing else in it."""
+    if isinstance(answer, dict):
+        answer = list(answer.values())
+    if isinstance(answer, list):
+        return any(map(unattempted, answer))
     code = getattr(answer, "__code__", None)
     return answer is ... or (code is not None and code.co_code == _dots.__code__.co_code)
 
@@ -69,7 +86,12 @@ def expect(expected, got):
     """Return None if the two are equal and of one type, or the sentence that says they are not."""
     if type(got) is type(expected) and got == expected:
         return None
-    return f"Expected {expected!r}, but got {got!r}."
+    return f"Expected {expected!r}, but got {got!r}.{printed(got)}"
+
+
+def printed(got):
+    """Return a sentence for a function that gave None, perhaps since it printed its result, or ""."""
+    return " Does your function return its result? To print it is not enough." if got is None else ""
 
 
 def number(expected, got, what):
@@ -81,27 +103,52 @@ def number(expected, got, what):
     return f"Expected {what}. {got} is too {'small' if got < expected else 'large'}."
 
 
-def outcome(function, *arguments, within, rescue):
+def outcome(function, *arguments, within, rescue=None):
     """Run a learner's function in a thread; return its result, or raise what it raised.
 
-    within: seconds that it may take. Then `rescue()` is called, which should end its waiting, and TimeoutError is
-    raised.
+    within: seconds that it may take
+    rescue: called after that, if given; it should end the waiting of a function that waits. Then WaitedOn is raised.
+
+    A function that goes on all the same is ended, and Endless is raised.
     """
     results, errors = [], []
 
     def call():
         try:
             results.append(function(*arguments))
-        except Exception as error:
+        except BaseException as error:  # such as exit()
             errors.append(error)
 
     thread = threading.Thread(target=call, name="udplab exercise", daemon=True)
     thread.start()
-    thread.join(within)
-    if thread.is_alive():
-        rescue()
+    try:
         thread.join(within)
-        raise TimeoutError(f"still busy after {within} s")
+        late = thread.is_alive()
+        if late and rescue:
+            rescue()
+            thread.join(within)
+        endless = thread.is_alive()
+    finally:
+        ended = end(thread)  # after Ctrl-C, too
+    if endless:
+        rest = "so it was stopped" if ended else "and it still runs: choose Kernel, Restart Kernel, and begin anew"
+        raise Endless(f"Your function did not come to its end, {rest}. Is there a loop or a wait that never ends?")
+    if late:
+        raise WaitedOn(f"Your function waited on for more than {within:g} s.")
     if errors:
         raise errors[0]
     return results[0]
+
+
+def end(thread, patience=1.0):
+    """End a thread, if it is alive, by an exception in its Python code; return whether it has ended.
+
+    SystemExit ends a thread without a word, and no `except Exception` holds it. One that waits inside the system gets
+    it when that wait is over. Source: Python's C API, PyThreadState_SetAsyncExc.
+    """
+    for _ in range(20):
+        if not thread.is_alive():
+            return True
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(SystemExit))
+        thread.join(patience / 20)
+    return not thread.is_alive()

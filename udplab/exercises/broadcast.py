@@ -4,9 +4,10 @@ import collections
 import ipaddress
 import socket
 import threading
+import time
 
 from udplab import hearing
-from udplab.exercises import Exercise, expect, outcome
+from udplab.exercises import Exercise, WaitedOn, expect, outcome
 from udplab.lan.plan import plan_switch
 
 PLAN = plan_switch(("alice", "bob", "carol"), ("dave",))
@@ -22,12 +23,18 @@ DESTINATIONS = ["10.0.0.2", "10.0.0.255", "<broadcast>", "10.0.1.255"]
 def _matrix(answer):
     if not isinstance(answer, dict) or set(answer) != set(DESTINATIONS):
         return f"Expected a dict with the keys {DESTINATIONS}, but got {answer!r}."
-    if not all(isinstance(names, (list, tuple, set)) for names in answer.values()):
-        return f"Expected a list of names for each destination, such as ['bob'], but got {answer!r}."
+    names = [host.name for host in PLAN]
+    for destination, given in answer.items():
+        if not isinstance(given, (list, tuple, set)) or not all(name in names for name in given):
+            return f"For {destination}: expected a list of names such as ['bob'], out of {names}, but got {given!r}."
     for trial in hearing.predict(PLAN, "alice", DESTINATIONS, BINDS):
-        if set(answer[trial.destination]) != set(trial.heard):
-            expected, got = sorted(trial.heard), sorted(answer[trial.destination])
-            return f"For {trial.destination}: expected {expected}, but got {got}."
+        taken = hearing.delivery(PLAN, "alice", trial.destination)[1]
+        for name in names:
+            if (name in answer[trial.destination]) != (name in trial.heard):
+                what = "is missing in" if name in trial.heard else "does not belong in"
+                comes = "comes" if name in taken else "does not come"
+                bound = f"The socket there: {BINDS[name]}." if name in BINDS else "No socket listens there."
+                return f"For {trial.destination}: {name} {what} your list. The datagram {comes} to {name}. {bound}"
     return None
 
 
@@ -60,6 +67,7 @@ subnet = Exercise(
     'ipaddress.IPv4Interface(f"{address}/{prefix}") has a .network, and a network has a .broadcast_address.',
     """def broadcast_address(address, prefix):
     return str(ipaddress.IPv4Interface(f"{address}/{prefix}").network.broadcast_address)""",
+    function=True,
 )
 
 
@@ -84,7 +92,7 @@ def _permission(answer):
 
 permission = Exercise(
     _permission,
-    "EACCES protects you from your own slip of the pen. It does not protect other people's networks.",
+    "EACCES protects you from your own mistake. It does not protect other people's networks.",
     "The kernel refuses what it knows to be a broadcast. Which subnets does alice's kernel know?",
     """answer = ["sent", "EACCES", "EACCES", "sent"]
 # The last one is sent: 10.0.1.255 is no broadcast address of a subnet that alice belongs to.""",
@@ -147,22 +155,28 @@ def _find(function):
         (b"here time 770 eve", ("10.0.0.9", 1060)),
         (b"here date 77 eve", ("10.0.0.9", 1060)),
         (b"not here time 77 eve", ("10.0.0.9", 1060)),
-        *[(b"here time 77 room %d" % number, ("10.0.0.7", 1060)) for number in range(3)],
+        *[(b"here time 77 room%d" % number, ("10.0.0.7", 1060 + number)) for number in range(3)],
     ]
-    rooms = [b"room 0", b"room 1", b"room 2"]
+    rooms = [b"room0", b"room1", b"room2"]
     for script, expected, nagging in ((answers, [b"bob", b"carol"], False), (others, rooms, False), ([], [], True)):
         sock = ScriptedSocket(script, nagging)
         came = "A stranger sent junk all the time." if nagging else f"{len(script)} datagrams came."
+        begin = time.monotonic()
         try:
             got = outcome(function, sock, address, within=1.0, rescue=sock.closed.set)
-        except TimeoutError:
+        except WaitedOn:
             return f"{came} Expected an end 0.2 s after the question, but your client waited on."
+        except TimeoutError:
+            return f"{came} Expected a list 0.2 s after the question, but your client let TimeoutError through."
+        seconds = time.monotonic() - begin
         if sock.sent != [(b"find time 77", address)]:
             return f"Expected one datagram, b'find time 77' to {address}, but {sock.sent} was sent."
         if (problem := expect(expected, got)) is not None:
             return f"{came} {problem}"
-        if not 0.1 <= sock.patience <= 0.3:
-            return f"{came} Expected a timeout of 0.2 s for the first answer, but it was {sock.patience} s."
+        if sock.patience > 0.3:
+            return f"{came} Expected a timeout of 0.2 s at most, but one was {sock.patience} s."
+        if seconds < 0.19:
+            return f"{came} Expected an end 0.2 s after the question, but it came after {seconds:.2f} s."
     return None
 
 

@@ -15,7 +15,7 @@ def _largest(answer):
 largest = Exercise(
     _largest,
     "The smallest link decides, wherever it is. The order does not matter, nor do the other links.",
-    "The path MTU is the smallest MTU on the path. It counts the whole packet: the IP header, the UDP header, you.",
+    "The path MTU is the smallest MTU on the path. It counts the whole packet: IP header, UDP header, payload.",
     "min(9000, 1500, 1420, 1500) - 20 - 8 = 1392",
 )
 
@@ -34,7 +34,7 @@ def _pieces(count):
 
 pieces = Exercise(
     _pieces,
-    "Two traps are behind you: the UDP header is cut up too, and every piece but the last holds a multiple of 8.",
+    "Two things are easy to miss: the UDP header is cut up too, and every piece but the last holds a multiple of 8.",
     "What is cut up is size + 8 bytes. A piece has an IP header of 20 bytes of its own, and the room that is left, "
     "mtu - 20, is rounded down to a multiple of 8 for every piece but the last. Take away piece by piece.",
     """def pieces(size, mtu):
@@ -66,8 +66,13 @@ class _Path:
 
 def _find(find):
     for limit in (1400, 576, 1500, 68, 9000, 1280, 65535, 1499):
-        if problem := expect(limit - mtu.HEADERS, find(_Path(limit).arrives)):
-            return f"On a path with an MTU of {limit} bytes that loses every fifth datagram: {problem}"
+        expected, got = limit - mtu.HEADERS, find(_Path(limit).arrives)
+        if problem := expect(expected, got):
+            by_chance = isinstance(got, int) and got < expected
+            hint = (
+                " A datagram that is lost by chance looks like one that is too big. Try it again." if by_chance else ""
+            )
+            return f"On a path with an MTU of {limit} bytes that loses every fifth datagram: {problem}{hint}"
     return None
 
 
@@ -92,8 +97,17 @@ STALE = (1472, 1372, 1372, 1373)
 
 
 def _stale(answer):
-    expected = ["sent" if send.outcome == path.SENT else "error" for send in path.predict_sends((1500, 1400), STALE)]
-    return expect(expected, answer)
+    if not isinstance(answer, (list, tuple)) or len(answer) != len(STALE):
+        return f'Expected a list of {len(STALE)} words, each "sent" or "error", but got {answer!r}.'
+    reasons = {
+        path.SENT: "It fits what the kernel believes by then, and no old error is waiting.",
+        path.OLD_NEWS: "It fits, but what has become of the datagram before it?",
+        path.TOO_BIG: "How big is it with its headers, and what does the kernel believe by then?",
+    }
+    for turn, (send, got) in enumerate(zip(path.predict_sends((1500, 1400), STALE), answer, strict=True), 1):
+        if got != ("sent" if send.outcome == path.SENT else "error"):
+            return f"Send {turn}, of {send.size} bytes: {got!r} is not what happens. {reasons[send.outcome]}"
+    return None
 
 
 stale = Exercise(
@@ -112,9 +126,12 @@ class _Socket:
     """A socket on paper, on a path with an MTU of 1400 bytes of which the kernel knows; `old` errors are waiting."""
 
     def __init__(self, old, other=None):
-        self.old, self.other, self.sent = old, other, []
+        self.old, self.other, self.sent, self.calls = old, other, [], 0
 
     def send(self, data):
+        self.calls += 1
+        if self.calls > 10:  # not an OSError: a loop that catches those would go on
+            raise RuntimeError("send() was called more than 10 times. An old error is gone after one call")
         if self.other:
             raise self.other
         if len(data) > 1400 - mtu.HEADERS or self.old:
