@@ -24,7 +24,8 @@ def execute(path):
     sources = [cell.source for cell in panels]
     for cell in panels:
         cell.source = f"await {cell.source}.still()"
-    nbclient.NotebookClient(notebook, timeout=60, resources={"metadata": {"path": str(path.parent)}}).execute()
+    place = {"metadata": {"path": str(path.parent)}}
+    nbclient.NotebookClient(notebook, timeout=60, resources=place, coalesce_streams=True).execute()
     for cell, source in zip(panels, sources, strict=True):
         cell.source = source
     nbformat.write(notebook, path)

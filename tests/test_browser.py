@@ -241,7 +241,7 @@ class TestLoopback(Lesson):
 
 class TestRetry(Lesson):
     name = "2-2-retry.ipynb"
-    control, twin = "clients (50 to 10,000)", "of {}, predicted"
+    control, twin = "questions (50 to 10,000)", "of {}, predicted"
     long = control, "10000"
     exercise = "exercise-odds", "0.28", "Not yet.", "(1 - 0.9 * 0.8) ** 3"
 

@@ -527,7 +527,7 @@ def play(**values):
 @pytest.mark.parametrize("jitter", [False, True])
 def test_playground(name, jitter):
     before = threading.active_count()
-    playground = play(name=name, jitter=jitter, clients=100, answer_loss=20, limit=4)
+    playground = play(name=name, jitter=jitter, questions=100, answer_loss=20, limit=4)
     assert playground.told == "Done: 100 of 100 (run 1)."
     assert "of 100, predicted" in playground.text.value and bytes(playground.picture.value[:4]) == b"\x89PNG"
     assert threading.active_count() == before

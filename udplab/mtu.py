@@ -22,15 +22,21 @@ IP_HEADER, UDP_HEADER = 20, 8  # bytes: RFC 791 (without options), RFC 768
 HEADERS = IP_HEADER + UDP_HEADER
 LARGEST = 65535 - HEADERS  # bytes of payload: the limit of IPv4's length field, whatever the MTU
 
-SIZES = (  # that one meets: bytes, what they are, where that is written
-    (68, "IPv4 packet that every link carries", "RFC 791, section 3.2"),
-    (508, "payload that every IPv4 host can take: 576 - 60 (largest IP header) - 8", "RFC 791, section 3.1"),
-    (576, "IPv4 packet that every host can put together again", "RFC 791, section 3.1"),
-    (1200, "where a search by size starts; payload that QUIC needs", "RFC 8899, section 5.1.2; RFC 9000, section 14"),
-    (1280, "IPv6 packet that every link carries", "RFC 8200, section 5"),
-    (1500, "IP packet on Ethernet, and so on most links", "RFC 894"),
-    (9000, '"jumbo" packet inside data centres', "a custom, in no RFC"),
-    (65507, "largest payload over IPv4, whatever the links", "RFC 791 and RFC 768"),
+SIZES = (  # that one meets: bytes, of a packet or of its payload, what they are, where that is written
+    (68, "packet", "IPv4: every link carries it", "RFC 791, section 3.2"),
+    (508, "payload", "every IPv4 host can take it: 576 - 60 (largest IP header) - 8", "RFC 791, section 3.1"),
+    (512, "payload", "classic DNS sends no more", "RFC 1035, section 4.2.1"),
+    (576, "packet", "IPv4: every host can put it together again", "RFC 791, section 3.1"),
+    (
+        1200,
+        "payload",
+        "QUIC needs it; a search by size starts near it",
+        "RFC 9000, section 14; RFC 8899, section 5.1.2",
+    ),
+    (1280, "packet", "IPv6: every link carries it", "RFC 8200, section 5"),
+    (1500, "packet", "Ethernet, and so most links", "RFC 894"),
+    (9000, "packet", '"jumbo", inside data centres', "a custom, in no RFC"),
+    (65507, "payload", "the largest over IPv4, whatever the links", "RFC 791 and RFC 768"),
 )
 
 # --- What this platform calls "don't fragment" ---

@@ -18,8 +18,8 @@ from udplab.serving import MAX_BYTES
 PORT = 1060
 
 
-def on_lan(mtus, experiment, *arguments):
-    """Build a path, run `experiment(net, *arguments)` on it and return (its result, "").
+def on_lan(mtus, experiment, *arguments, **options):
+    """Build a path, run `experiment(net, *arguments, **options)` on it and return (its result, "").
 
     Where this machine has no LAN, or one that cannot do this, return (None, the reason in words).
     """
@@ -27,7 +27,7 @@ def on_lan(mtus, experiment, *arguments):
 
     try:
         with lan.path(*mtus) as net:
-            return experiment(net, *arguments), ""
+            return experiment(net, *arguments, **options), ""
     except lan.LanError as reason:
         return None, str(reason)
 

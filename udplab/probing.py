@@ -18,7 +18,7 @@ from udplab import mtu
 from udplab.serving import MAX_BYTES
 
 SMALLEST = 68 - mtu.HEADERS  # bytes of payload: every link of IPv4 carries packets of 68 bytes (RFC 791)
-BASE = 1200 - mtu.HEADERS  # nearly every path carries that (RFC 8899, section 5.1.2: BASE_PLPMTU is 1200)
+BASE = 1200 - mtu.HEADERS  # nearly every path carries that (RFC 8899, section 5.1.2; its 1200 has no IP header in it)
 TRIES = 3  # MAX_PROBES of the same section
 
 CONFIRMED, LOST, REFUSED = "confirmed", "no answer", "refused here"

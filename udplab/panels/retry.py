@@ -34,29 +34,31 @@ def questions():
         "first": number("first wait", 0.1, 0.05, 2, "s", step=0.05),
         "limit": number("longest wait", 2, 0.1, 16, "s", step=0.1),
         "jitter": tick("jitter (random waits)"),
-        "clients": number("clients", 1000, 50, 10_000, step=50),
+        "questions": number("questions", 1000, 50, 10_000, step=50),
     }
 
-    def prepare(loss, answer_loss, name, first, limit, jitter, clients):
+    def prepare(loss, answer_loss, name, first, limit, jitter, questions):
         delays = policy(name, first, limit, jitter)
         if not list(policy(name, first, limit, False)(None)):
             raise ValueError("the first wait is longer than the longest, so nothing would be sent.")
-        return clients, trials.ask_often(clients, delays, loss / 100, answer_loss / 100, time.time_ns(), batch=20)
+        each = trials.ask_often(questions, delays, loss / 100, answer_loss / 100, time.time_ns(), batch=20)
+        return questions, each
 
     def draw(ax, measured, values):
         figure = ax.figure
         ax.remove()
         figure.set_size_inches(8, 4.6)
         left, right = figure.subplots(1, 2, width_ratios=[1.3, 1])
-        last = measured[-1]
+        again = [trial for trial in measured if len(trial.outcome.attempts) > 1]
+        last = (again or measured)[-1]
         plots.ladder(last.outcome, last.fates, left)
         settings = [values[name] for name in ("name", "first", "limit")]
         tries = len(list(policy(*settings, False)(None)))
         fail = odds.failure(values["loss"] / 100, values["answer_loss"] / 100)
         many.sends(measured, fail, tries, right)
         left.set_xlim(-0.85, 1.15)  # room for the waits' lengths in half a figure
-        left.set_title("The last question", pad=24)
-        right.set_title("Sends (◆ predicted)")
+        left.set_title("The last one sent again" if again else "The last question", pad=24)
+        right.set_title("Sends (◆ predicted)", pad=24)
         right.get_legend().remove()
         right.set_ylim(0, 1.15 * right.get_ylim()[1] / 1.3)
         return many.describe_sends(measured, fail, tries)

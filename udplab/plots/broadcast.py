@@ -221,6 +221,7 @@ def timeline(predicted, measured, title, reason=None, ax=None):
     ax.set(xlabel="time after the question in ms", ylabel="answer number")
     ax.set_title(titled(title, measured, reason))
     ax.set_ylim(len(answers) + 1, 0)
+    ax.set_yticks([1, *range(10, len(answers) + 1, 10)])
     ax.margins(x=0.04)
     ax.legend(**LEGEND)
     return ax
@@ -259,5 +260,5 @@ def describe_losses(predicted, measured, answers):
     for spread, lost in (measured or predicted).items():
         how = "" if measured else " (predicted)"
         fate = f"kept {answers - lost} + dropped {lost} = {answers}"
-        lines.append(f"spread over {spread:5.3f} seconds: {fate}{how}, some were lost: {lost > 0}")
+        lines.append(f"spread over {spread * 1e3:3.0f} milliseconds: {fate}{how}, some were lost: {lost > 0}")
     return "\n".join(lines)

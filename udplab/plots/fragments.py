@@ -34,7 +34,7 @@ def counts(mtus, sizes, predicted, measured=None, reason="", ax=None):
     ax.set(xscale="log", yscale="log", xlabel="payload in bytes", ylabel="fragments")
     ax.set_title(titled(f"Fragments after links of {' and '.join(map(str, mtus))} bytes", measured, reason))
     plain(ax.xaxis, [100, 300, 1000, 3000, 10_000, 30_000, 65_507])
-    plain(ax.yaxis, [1, 2, 5, 10, 20, 50])
+    plain(ax.yaxis, [1, 2, 5, 10, 20, 50, 100])
     ax.legend(loc="upper left")
     return ax
 

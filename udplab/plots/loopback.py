@@ -75,6 +75,11 @@ def describe_round_trips(times):
     )
 
 
+def in_bytes(size):
+    """Return "1 byte" or "N bytes"."""
+    return f"{size} byte{'' if size == 1 else 's'}"
+
+
 def by_size(results, ax=None):
     """Draw the median round trip against payload size, with the quartiles as a band.
 
@@ -102,7 +107,7 @@ def describe_sizes(results):
     lines, medians = [], []
     for size, times in results.items():
         low, median, high = np.percentile(answered(times), [25, 50, 75]) * 1e6
-        lines.append(f"{size:6} bytes: median {median:.1f} µs, quartiles {low:.1f} µs and {high:.1f} µs")
+        lines.append(f"{in_bytes(size):>12}: median {median:.1f} µs, quartiles {low:.1f} µs and {high:.1f} µs")
         medians.append(median)
     first, *_, last = results
     lines.append(f"{last} bytes took {medians[-1] / medians[0]:.1f} times as long as {first}")
@@ -131,7 +136,7 @@ def describe_bursts(bursts):
             fate = f"kept {burst.kept}, so {burst.sent - burst.kept} are missing (this system does not count them)"
         else:
             fate = f"kept {burst.kept} + dropped by the kernel {burst.dropped} = {burst.kept + burst.dropped}"
-        lines.append(f"{burst.size:6} bytes: sent {burst.sent}, {fate}")
+        lines.append(f"{in_bytes(burst.size):>12}: sent {burst.sent}, {fate}")
     return "\n".join(lines)
 
 

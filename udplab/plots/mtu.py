@@ -54,7 +54,7 @@ def describe_path(mtus):
 def _fate(ax, journey, half, links):
     """Draw what each link carried, to scale, where the datagram ended, and what the client was told."""
     whole = journey.size + mtu.UDP_HEADER
-    room = 0.86
+    room = 0.96 - 2 * half  # between two boxes
     for link, pieces in enumerate(journey.links[:links]):
         left = link + (1 - room) / 2
         spans = [(left + room * piece.offset / whole, room * piece.size / whole) for piece in pieces]
@@ -65,7 +65,7 @@ def _fate(ax, journey, half, links):
     place, y = stopped(journey), -2.1
     if journey.arrived:
         ax.plot([len(journey.mtus)], [-0.6], "v", color=GREEN, markersize=14)
-        ax.text(len(journey.mtus) + half, y, "arrived", ha="right", va="center", fontweight="bold")
+        ax.text(len(journey.mtus), -0.95, "arrived", ha="center", va="center", fontweight="bold")
         return
     ax.plot([place], [-0.6], "X", color=RED, markersize=14, zorder=4)
     if place == 0:
@@ -239,9 +239,9 @@ def answers(predicted, measured=None, reason="", ax=None):
     """Draw for several paths what each way of asking says (`path.Answers`), beside the truth and known sizes."""
     rows = len(predicted) * 4
     ax = axes(ax, figsize=(8, 2.4 + 0.23 * rows))
-    sizes = [size for size, _, _ in mtu.SIZES]
+    sizes = [size for size, kind, _, _ in mtu.SIZES if kind == "packet"]
     for size, place in zip(sizes, 10 ** np.array(spread(np.log10(sizes), 0.3)), strict=True):
-        label = None if size != sizes[0] else "sizes one meets"
+        label = None if size != sizes[0] else "packets one meets"
         ax.plot([place, size, size], [-2.2, -1.2, rows], color=GREY, linestyle=":", linewidth=1, label=label, zorder=1)
         ax.text(place, -2.3, f"{size:,}", ha="center", va="bottom", fontsize=11)
     for group, result in enumerate(predicted):
@@ -258,8 +258,8 @@ def answers(predicted, measured=None, reason="", ax=None):
                         va="center", fontsize=10.5, zorder=5,
                         bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})  # fmt: skip
     names = [", ".join(map(str, result.mtus)) + ("\n(black hole)" if result.black_hole else "") for result in predicted]
-    ax.set(xscale="log", xlim=(50, 110_000), ylim=(rows - 0.8, -3.4), xlabel="bytes", yticks=np.arange(1, rows, 4))
-    ax.set_yticklabels(names)
+    ax.set(xscale="log", xlim=(50, 110_000), ylim=(rows - 0.8, -3.4), xlabel="packet in bytes")
+    ax.set_yticks(np.arange(1, rows, 4), names)
     ax.set_ylabel("links of the path")
     plain(ax.xaxis, [100, 1000, 10_000, 100_000])
     ax.grid(False)

@@ -30,7 +30,7 @@ def ladder(outcome, fates=None, ax=None):
     factor, name = (1, "s") if max(each.wait for each in outcome.attempts) >= 0.095 else (1e3, "ms")
     # A round trip is far shorter than a wait. Its arrows get a little height, so that both can be seen.
     ax = axes(ax, figsize=(8, 5))
-    ends = []
+    waits = []
     for number, attempt in enumerate(outcome.attempts):
         start, end = (attempt.at - zero) * factor, (attempt.ended - zero) * factor
         fate = fates[number] if fates and number < len(fates) else None
@@ -39,15 +39,17 @@ def ladder(outcome, fates=None, ax=None):
         if not attempt.answered:
             ax.annotate("", (-0.07, end), (-0.07, start), arrowprops={"arrowstyle": "|-|,widthA=0.3,widthB=0.3",
                         "color": GREY, "shrinkA": 0, "shrinkB": 0, "linewidth": 1.5})  # fmt: skip
-            ends.append(((start + end) / 2, f"waits {attempt.wait * factor:.3g} {name}"))
+            waits.append((start, end, f"waits {attempt.wait * factor:.3g} {name}"))
     bottom = max(span * factor, start + 2 * height) + 0.06 * span * factor
     line = 0.055 * bottom  # of text
+    # A wait that is shorter than a line of text has no room for words: the text twin tells of it.
+    words = [((start + end) / 2, text) for start, end, text in waits if end - start > 0.8 * line]
     if outcome.answer is None:
-        ends.append((span * factor + line / 2, "gives up"))
-    places = np.array(spread([place for place, _ in ends], line))
+        words.append((span * factor + line / 2, "gives up"))
+    places = np.array(spread([place for place, _ in words], line))
     places -= max(max(places, default=0) + line / 2 - bottom, 0)  # none below the picture
     places += max(0.02 * bottom - min(places, default=bottom), 0)  # nor above the first send: "client" is written there
-    for place, (_, text) in zip(places, ends, strict=True):
+    for place, (_, text) in zip(places, words, strict=True):
         weight = "bold" if text == "gives up" else "normal"
         ax.text(-0.1, place, text, ha="right", va="center", fontsize=11, fontweight=weight)
     for side in (0, 1):

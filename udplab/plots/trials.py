@@ -54,16 +54,18 @@ def give_up(one_way, both_ways, count, tries, ax=None):
     """
     ax = axes(ax)
     loss = np.linspace(0, 1, 201)
-    for points, fail, colour, mark, style, label in (
-        (one_way, loss, BLUE, "o", "-", "requests lost"),
-        (both_ways, odds.failure(loss, loss), RED, "s", "--", "requests and answers lost"),
+    for points, fail, colour, mark, size, style, label in (
+        (one_way, loss, BLUE, "o", 11, "-", "requests lost"),
+        (both_ways, odds.failure(loss, loss), RED, "s", 5, "--", "requests and answers lost"),
     ):
         ax.plot(loss * 100, odds.give_up(fail, tries) * 100, style, color=colour, label=f"{label}: predicted")
         x, shares = np.array(list(points)), np.array(list(points.values())) / count
-        chance = [odds.give_up(odds.failure(p, p if points is both_ways else 0), tries) for p in points]
+        chance = np.array([odds.give_up(odds.failure(p, p if points is both_ways else 0), tries) for p in points])
         edges = np.array([odds.interval(share, count) for share in chance]).T / count
-        errors = np.maximum(np.abs(edges - np.array(chance)), 0) * 100
-        ax.errorbar(x * 100, shares * 100, errors, fmt=mark, color=colour, capsize=5, label=f"{label}: measured")
+        errors = np.maximum(np.abs(edges - chance), 0) * 100
+        ax.errorbar(x * 100, chance * 100, errors, fmt="none", ecolor=colour, capsize=6)
+        # Circles larger than squares, so that both are seen where they meet.
+        ax.plot(x * 100, shares * 100, mark, color=colour, markersize=size, label=f"{label}: measured")
     ax.set(xlabel="loss in %", ylabel="no answer in %", title=f"How many give up after {tries} tries?", ylim=(-3, 105))
     ax.legend(loc="upper left", fontsize=11)
     return ax
@@ -92,7 +94,7 @@ def policies(results, ax=None):
         times = np.sort([spent(trial.outcome) for trial in trials if trial.outcome.answer is not None])
         share = np.arange(1, len(times) + 1) / len(trials) * 100
         ax.step([0, *times, 3.3], [0, *share, share[-1]], style, where="post", label=name)
-    ax.set(xlabel="s since the first send", ylabel="answered in %", title="Who is served, and when?")
+    ax.set(xlabel="s since the first send", ylabel="answered in %", title="Who is served in the first 3.3 s?")
     ax.set(xlim=(-0.1, 3.3), ylim=(0, 105))
     ax.legend(loc="lower right")
     return ax
@@ -184,7 +186,7 @@ def adaptive(round_trips, track, predicted, fixed, ax=None):
         number[1:], [wait * 1e3 for _, wait in predicted[1:]], ":", color="black", label="adaptive wait (predicted)"
     )
     ax.axhline(fixed * 1e3, linestyle="--", color=PURPLE, label=f"fixed wait: {fixed * 1e3:g} ms")
-    ax.set(xlabel="question", ylabel="ms", title="A wait that follows the round trips")
+    ax.set(xlabel="question", ylabel="time in ms", title="A wait that follows the round trips")
     ax.set_ylim(0, 1.5 * ax.get_ylim()[1])
     ax.legend(loc="upper right", ncols=2, fontsize=11)
     return ax
