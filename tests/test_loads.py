@@ -269,5 +269,5 @@ def test_the_suite_in_dev_mode_in_the_c_locale_in_random_order(measured):
 
 def test_the_notebooks_with_every_warning_an_error_in_the_c_locale(measured):
     """In the kernels too. Not in dev mode: there asyncio tells in a cell's output that ipykernel was slow."""
-    end = suite("notebooks", "-p", "tests.conftest", **STRICT, **PLAIN)
+    end = suite("notebooks", **STRICT, **PLAIN)
     measured(f"the notebooks with -W error, in the C locale: {end}")
