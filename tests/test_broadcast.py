@@ -466,6 +466,25 @@ def test_the_timeline_and_the_losses():
     assert "kept 31 + dropped 9 = 40 (predicted)" in draw.describe_losses({0.0: 9}, None, 40)
 
 
+@pytest.mark.parametrize("destination", ["bob", "10.0.0.256", ""])
+def test_a_destination_is_an_address(destination):
+    with pytest.raises(ValueError):
+        hearing.predict(plan_switch(("alice", "bob")), "alice", [destination], {})
+
+
+def test_a_message_for_more_hosts_than_there_are():
+    assert hearing.predict_costs([2, 8], wanted=4)[:2] == [
+        hearing.Cost(2, 2, "unicast", 2, 2), hearing.Cost(8, 4, "unicast", 4, 4)
+    ]  # fmt: skip
+    assert hearing.predict_costs([2], wanted=0)[0].sent == 0
+
+
+def test_a_network_that_is_too_large_to_draw_is_told():
+    trial = hearing.predict(plan := plan_switch(tuple("abcde")), "a", ["10.0.0.255"], {})[0]
+    with pytest.raises(ValueError, match="room for 4 hosts"):
+        draw.network(plan, "a", trial)
+
+
 # ---- Exercises ----
 
 ALL = [exercise.matrix, exercise.subnet, exercise.permission, exercise.find, exercise.spread]

@@ -6,7 +6,7 @@ import socket
 import pytest
 from scripted import run_async
 
-from udplab import broadcast, discovery, hearing, lan, loopback
+from udplab import broadcast, discovery, hearing, lan, loopback, path
 from udplab.lan.plan import plan_switch
 from udplab.panels import broadcast as panel
 from udplab.serving import Server
@@ -181,3 +181,13 @@ def test_the_playground_measures_on_a_network_of_its_own():
     first, second = run_async(play)
     assert "heard by: alice, bob, carol" in first and "predicted" not in first
     assert "not sent: EACCES" in second
+
+
+@pytest.mark.parametrize("host", ["10.0.0.255", "255.255.255.255", "239.1.2.3"])
+def test_a_server_that_stops_sends_nothing_to_its_network(host):
+    """It may be bound to everybody's address, and wakes its thread without a datagram there."""
+    with lan.switch("alice", "bob") as net, net["alice"].capture() as seen:
+        server = Server(broadcast.listen, host, 1060, make_socket=net["bob"].socket).start()
+        server.stop()
+        assert not server.running
+        assert [packet for packet in path.ip_packets(seen) if packet.protocol == socket.IPPROTO_UDP] == []

@@ -330,6 +330,36 @@ def test_ctrl_c_ends_every_program_quietly(role, name):
     assert (process.returncode, errors) == (130, "")
 
 
+STRANGE_NAMES = "caf\udce9", "a\nb", "\x1b[31m", "a" * 70, "a..b", "::1", "nul\0", "two words", "\u4e2d\u6587.invalid"
+WITH_HOST = [(retry, "client"), (retry, "server"), (broadcast, "client"), (broadcast, "server")]
+
+
+@pytest.mark.parametrize("host", STRANGE_NAMES)
+@pytest.mark.parametrize(("module", "role"), [*WITH_HOST, (mtu, "--probe"), (mtu, "--answer")])
+def test_a_strange_host_is_one_printable_line(module, role, host, capsys):
+    """Row 21. Some come from a shell whose bytes are no text, some could paint the terminal."""
+    with pytest.raises(SystemExit) as end:
+        module.main([role, host])
+    assert end.value.code.isprintable() and "nown " in end.value.code, end.value.code
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no such device here")
+def test_a_full_disk_is_not_blamed_on_the_network():
+    with silent_server() as sock, Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "udplab.broadcast", "client", "127.0.0.1", "-p", str(sock.getsockname()[1])]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+        assert sock.recv(100) == broadcast.MESSAGE
+    assert done.returncode == 1 and "No space left" in done.stderr and "Cannot send" not in done.stderr
+
+
+@pytest.mark.parametrize("module", [loopback, retry, mtu, broadcast])
+def test_the_usage_names_the_command(module, capsys):
+    with pytest.raises(SystemExit):
+        module.main(["--help"])
+    assert f"usage: python -m {module.__name__} [-h]" in capsys.readouterr().out
+
+
 # --- Row 30: a real kernel ---
 
 CELL = """

@@ -3,6 +3,7 @@
 import errno
 import gc
 import json
+import math
 import os
 import re
 import select
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from udplab import lan
+from udplab import lan, path
 from udplab.lan.plan import plan_path, plan_switch
 
 PORT = 1060
@@ -131,11 +132,23 @@ def test_plans_that_cannot_be(plan):
 
 @pytest.mark.parametrize("platform", ["darwin", "win32", "freebsd14"])
 def test_not_linux(monkeypatch, platform):
+    """The reason comes before anything that these systems do not have."""
     lan.stop()
     monkeypatch.setattr(sys, "platform", platform)
+    for name in ("AF_UNIX", "SOCK_SEQPACKET", "socketpair", "send_fds"):
+        monkeypatch.delattr(socket, name, raising=False)
     assert platform in lan.unavailable()
     with pytest.raises(lan.LanError, match=platform):
         lan.switch("alice")
+    assert platform in path.on_lan((1500, 1400), path.sends, [100])[1]
+
+
+@pytest.mark.parametrize("wrong", [{"beyond": "dave"}, {"beyond": ("dave",), "stray": "dave"}])
+def test_names_are_lists(wrong):
+    with pytest.raises(ValueError, match="lists of names"):
+        plan_switch(("alice",), **wrong)
+    with pytest.raises(ValueError, match="a host's name is a text"):
+        plan_switch((["alice", "bob"],))
 
 
 def test_without_pyroute2(monkeypatch):
@@ -646,6 +659,30 @@ def test_an_answer_to_an_interrupted_question_is_dropped():
         net._control.send(json.dumps(question).encode())
         sock = net["bob"].socket()
         sock.bind((net["bob"].address, PORT))
+
+
+@real
+def test_limits_of_what_hinders_are_told():
+    with lan.path(65535) as net:
+        for wrong in (0, 2.5, 1 << 32):
+            with pytest.raises(ValueError, match="n is a whole number"):
+                net["client"].lose(wrong)
+        for wrong in (8, 1999, 2500.0, math.nan, 10**15):
+            with pytest.raises(ValueError, match="bits per second"):
+                net["client"].slow(wrong)
+        net["client"].slow(2000)
+        net["client"].slow(8 * 10**9)
+
+
+@real
+def test_a_capture_begins_once_and_a_failed_one_leaves_nothing():
+    with lan.switch("alice") as net:
+        with net["alice"].capture() as seen, pytest.raises(RuntimeError, match="running already"):
+            seen.__enter__()
+        before = held()
+        with pytest.raises(OSError):
+            net["alice"].capture(room=1 << 40).__enter__()
+        assert held() == before
 
 
 @real

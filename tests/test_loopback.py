@@ -50,6 +50,32 @@ def test_two_servers_do_not_answer_each_other_for_ever():
 # --- The client's waiting, on a scripted clock ---
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", ""])
+def test_a_server_may_be_asked_by_name_or_by_the_address_it_gives(host):
+    with Server(loopback.respond, host) as server, loopback.udp_socket() as sock:
+        for address in (server.address, ("localhost", server.address[1])):
+            assert loopback.ask(sock, address, b"hi", timeout=60).answer == b"Your data was 2 bytes long"
+    with pytest.raises(OSError, match="Unknown host"):
+        loopback.ask(sock, ("no.such.host.invalid", 1), b"hi")
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"size": -1}, {"size": 65_508}, {"batch": 0}, {"batch": -1}, {"timeout": 0}, {"timeout": math.nan}]
+)
+def test_round_trips_that_cannot_be_are_told_before_anything_is_sent(wrong):
+    with pytest.raises(ValueError, match=str(next(iter(wrong.values())))):
+        next(loopback.round_trips(("127.0.0.1", 1), **wrong))
+
+
+def test_plots_without_an_answer_say_so():
+    lost = [math.nan] * 3
+    assert draw.cumulative(lost).get_title() == draw.by_size({1: lost}).get_title() == "No answer came"
+    assert draw.describe_sizes({1: lost, 10: [5e-6]}) == (
+        "      1 byte: no answer\n    10 bytes: median 5.0 µs, quartiles 5.0 µs and 5.0 µs"
+    )
+    assert len(draw.by_size({1: lost, 10: [5e-6]}).lines[0].get_xdata()) == 1
+
+
 def test_the_answer_of_the_server_counts_and_strangers_do_not():
     client = ScriptedClient((0.2, b"forged", STRANGER), (0.3, b"true", SERVER))
     exchange = loopback.ask(client, SERVER, b"?", timeout=1.0, clock=client.clock)
@@ -450,7 +476,7 @@ def solved(solution):
         (exercise.largest, (65, 527), "You gave (65, 527)"),
         (exercise.largest, 65535, "65535 is too large"),
         (exercise.shout, lambda data: data or None, "Expected the answer b'HELLO'"),
-        (exercise.shout, lambda data: data.decode().upper(), "TypeError: a bytes-like object is required"),
+        (exercise.shout, lambda data: data.decode().upper(), "TypeError: respond() must return bytes or None, not str"),
         (exercise.shout, lambda data: data.upper(), "expected None (silence) of your function, but it answered"),
         (exercise.shout, refuses_empty, "it stopped with an error. The server's log says: ValueError: empty"),
         (exercise.shout, b"HELLO", "Give check the function itself"),
@@ -515,6 +541,22 @@ def test_right_and_untried_answers(task, answer, capsys):
     task.solution()
     assert capsys.readouterr().out.count("\n") >= 3
     assert threading.active_count() == before
+
+
+def test_numbers_of_numpy_and_lists_in_lists():
+    assert exercise.count.verdict(np.int64(11)).startswith("Right.")
+    endless = []
+    endless.append(endless)
+    assert exercise.count.verdict(endless).startswith("Not yet.")
+
+
+def test_a_function_that_returns_a_constant_has_been_tried():
+    def documented(data):
+        """Do something."""
+        ...
+
+    assert not exercises.unattempted(lambda data: "x") and not exercises.unattempted(lambda data: b"")
+    assert exercises.unattempted(documented) and exercises.unattempted([..., 1]) and exercises.unattempted({1: [...]})
 
 
 def spins(*_):
@@ -604,16 +646,17 @@ def test_the_playground_tells_of_a_mistake_in_it_and_runs_again(where):
         right = getattr(playground, where)
         setattr(playground, where, lambda *_, **values: {}["<name>"])
         playground.run()
-        with pytest.raises(KeyError):  # for the log, and for `still` in a cell
-            await playground.task
+        await playground.task
         assert playground.told == "That broke off: KeyError('<name>')"
         assert "Traceback" in playground.text.value and "&lt;name&gt;" in playground.text.value
+        with pytest.raises(KeyError):  # in a cell
+            await playground.still()
         setattr(playground, where, right)
         playground.run()
         await playground.task
         return playground.told
 
-    assert run_async(play) == "Done: 100 of 100 (run 2)."
+    assert run_async(play) == "Done: 100 of 100 (run 3)."
 
 
 def test_no_batch_holds_the_stop_button_up():

@@ -645,6 +645,12 @@ def rounds_the_last(size, limit):
     return 1 if size + 28 <= limit else -(-(size + 8) // ((limit - 20) // 8 * 8))
 
 
+@pytest.mark.parametrize("limit", [-1, 0, 20, 27, 67])
+def test_no_link_is_narrower_than_68_bytes(limit):
+    with pytest.raises(ValueError, match="68 bytes"):
+        fragments.fragments(100, [1500, limit])
+
+
 def test_the_last_fragment_is_not_rounded():
     assert fragments.fragments(2745, [1400]) == [Fragment(0, 1376), Fragment(1376, 1377)]
     assert [piece.size for piece in fragments.fragments(2749, [1400])] == [1376, 1376, 5]
@@ -736,6 +742,7 @@ def test_command_line_sends(port):
         (["127.0.0.1", "--size", "-1"], 2, "not a size"),
         (["127.0.0.1", "--size", "9999999"], 2, "not a size"),
         (["127.0.0.1", "--probe", "--answer"], 2, "not allowed with"),
+        (["127.0.0.1", "--probe", "--size", "9"], 2, "not allowed with"),
         ([], 2, "required: host"),
         (["", "-p", "1060"], 1, "an empty name is nobody's"),
         (["no.such.host.invalid"], 1, "Unknown host 'no.such.host.invalid'"),

@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import math
 import os
 import random
 import signal
@@ -462,7 +463,8 @@ def test_bad_arguments(arguments):
         (["client", ""], "an empty name is nobody's"),
         (["client", "no.such.host.invalid"], "Unknown host"),
         (["server", "192.0.2.1"], "not an address of this machine"),
-        (["server", "no.such.host.invalid"], "Cannot listen"),
+        (["server", "no.such.host.invalid"], "neither an IPv4 address nor a known name"),
+        (["client", "<broadcast>"], "It is a broadcast address: this program asks one host."),
     ],
 )
 def test_expected_failures_are_one_line(arguments, words):
@@ -552,6 +554,11 @@ def test_exercise_values():
     assert "a pair" in exercise.read.verdict(2) and "a pair" in exercise.read.verdict((2, "0.7"))
     assert exercise.read.verdict([2, 0.74]).startswith("Right")
     assert "0.7 s" in exercise.read.verdict((2, float("nan")))
+
+
+@pytest.mark.parametrize("first", [0, -1, math.nan])
+def test_no_policy_doubles_for_ever(first):
+    assert list(retry.exponential(first)) == list(retry.full_jitter(random.Random(1), first)) == []
 
 
 def test_exercise_wrong_policies():

@@ -144,6 +144,33 @@ def test_a_share_is_from_0_to_1(name, share):
         lossy.Network(**{name: share})
 
 
+@pytest.mark.parametrize("delay", [(0, 0), (0.001, 0.001)])
+def test_an_answer_that_is_too_long_is_an_error_and_the_network_goes_on(delay):
+    network = lossy.Network(delay=delay)
+    with (
+        Server(lambda data: bytes(70_000) if data == b"much" else data, make_socket=network.socket) as server,
+        retry.connect(*server.address) as sock,
+    ):
+        sock.send(b"much")
+        sock.send(b"little")
+        assert trials.received(sock, 60) == b"little"
+        assert server.counts["errors"] == server.counts["answered"] == 1 and "too long" in server.log[0].why
+
+
+def test_the_network_knows_the_server_by_its_whole_address():
+    """A client elsewhere may have the same port; what it sends is lost like anything else."""
+    network = lossy.Network(loss=1)
+    with Server(retry.respond, make_socket=network.socket) as server:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            try:
+                sock.bind(("127.0.0.2", server.address[1]))
+            except OSError:
+                pytest.skip("127.0.0.2 is not an address of this machine")
+            sock.sendto(b"hello", server.address)
+            assert trials.received(sock, 0.05) is None
+        assert len(network.fates) == network.lost == 1
+
+
 def test_a_delay_does_not_hold_up_the_server():
     """The late answer is still on its way when the server has counted all the questions that followed."""
     network = lossy.Network(delay=(1, 1))

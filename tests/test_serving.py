@@ -1,10 +1,14 @@
 """The background server: what becomes of each datagram, and that nothing stays behind."""
 
+import concurrent.futures
+import contextlib
 import errno
 import socket
+import sys
 import threading
 import time
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -61,11 +65,31 @@ def test_an_answer_that_is_not_bytes_is_our_error(wrong):
     assert "TypeError" in server.log[0].why and server.log[0].answer is None
 
 
+@pytest.mark.parametrize("answer", ["text", 3, np.uint8(3), np.frombuffer(b"abc", "u1"), bytearray(b"abc")])
+def test_an_answer_that_is_not_bytes_is_an_error_of_ours(answer):
+    server, sock = serve(lambda data: answer if data == b"odd" else data, (b"odd", ALICE), (b"fine", ALICE))
+    assert server.counts == {"received": 2, "answered": 1, "dropped": 0, "bad": 0, "errors": 1}
+    assert "respond() must return bytes or None, not " in server.log[0].why and sock.sent == [(b"fine", ALICE)]
+
+
+def test_a_function_that_exits_does_not_end_the_server():
+    server, _ = serve(lambda data: sys.exit(3) if data == b"exit" else data, (b"exit", ALICE), (b"fine", ALICE))
+    assert server.counts == {"received": 2, "answered": 1, "dropped": 0, "bad": 0, "errors": 1}
+    assert "SystemExit: 3" in server.log[0].why
+
+
+@pytest.mark.parametrize("respond", [None, b"the answer"])
+def test_what_is_no_function_is_told_at_once(respond):
+    with pytest.raises(TypeError, match="the function itself"):
+        Server(respond)
+
+
 def test_a_peer_that_cannot_be_answered_is_counted():
     refuse = {ALICE: OSError(errno.ENETUNREACH, "Network is unreachable"), BOB: PermissionError(errno.EACCES, "no")}
     server, _ = serve(bytes.upper, (b"a", ALICE), (b"b", BOB), (b"c", ("127.0.0.1", 5003)), refuse=refuse)
     assert server.counts == {"received": 3, "answered": 1, "dropped": 0, "bad": 0, "errors": 2}
     assert "unreachable" in server.log[0].why
+    assert [record.sent is None for record in server.log] == [True, True, False]
 
 
 def test_port_0_and_itself_get_no_answer():
@@ -75,8 +99,10 @@ def test_port_0_and_itself_get_no_answer():
     assert server.counts["dropped"] == 2
 
 
-def test_goes_on_when_windows_reports_an_answer_that_met_a_closed_port():
-    server, _ = serve(bytes.upper, ConnectionResetError(), (b"a", ALICE))
+def test_goes_on_when_windows_reports_what_became_of_an_answer():
+    too_long = OSError("its time to live ended")
+    too_long.winerror = 10052
+    server, _ = serve(bytes.upper, ConnectionResetError(), too_long, (b"a", ALICE))
     assert server.counts == {"received": 1, "answered": 1, "dropped": 0, "bad": 0, "errors": 0}
 
 
@@ -226,6 +252,25 @@ def test_an_interrupt_at_any_line_of_start_leaves_nothing():
     server.stop()
 
 
+def test_an_interrupt_while_the_thread_begins(monkeypatch):
+    """The thread begins after the interrupt, when the server has closed its socket: it ends without a word."""
+    threads, complaints = [], []
+    start = threading.Thread.start
+
+    def interrupted(thread):
+        threads.append(thread)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    monkeypatch.setattr(threading, "excepthook", complaints.append)
+    server = Server(bytes.upper)
+    with pytest.raises(KeyboardInterrupt):
+        server.start()
+    start(threads[0])
+    threads[0].join(60)
+    assert complaints == [] and not server.running
+
+
 def test_an_interrupt_at_any_line_of_stop_is_mended_by_the_next_stop():
     before = held()
     server = Server(bytes.upper).start()
@@ -248,7 +293,15 @@ def test_an_interrupt_at_any_line_of_a_cell_is_mended_by_stop_all(act):
     assert held() == before
 
 
-def test_stop_says_when_respond_does_not_return():
+def test_several_threads_may_stop_a_server():
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        for _ in range(100):
+            server = Server(bytes.upper).start()
+            assert list(pool.map(lambda _, stop=server.stop: stop(), range(3))) == [None] * 3
+            assert not server.running
+
+
+def test_stop_says_when_respond_does_not_return(monkeypatch):
     entered, leave = threading.Event(), threading.Event()
 
     def respond(data):
@@ -261,8 +314,38 @@ def test_stop_says_when_respond_does_not_return():
     assert entered.wait(60)
     with pytest.raises(TimeoutError, match="busy"):
         server.stop(patience=0.05)
+    monkeypatch.setattr(server, "stop", lambda: Server.stop(server, patience=0.05))
+    monkeypatch.setattr(server, "start", lambda: server)
+    hold("stuck", server)
+    other = hold("other", Server(bytes.upper))
+    with pytest.raises(TimeoutError, match="busy"):
+        stop_all()
+    assert not other.running, "one that is stuck keeps no other"
     leave.set()
-    server.stop()
+    monkeypatch.undo()
+    assert stop_all() == ["stuck"]
+
+
+def test_no_patience_is_enough_for_a_server_that_waits():
+    server = Server(bytes.upper).start()
+    until = time.monotonic() + 60
+    while server.running and time.monotonic() < until:
+        with contextlib.suppress(TimeoutError):  # a busy machine may need more than one try
+            server.stop(patience=0)
+    assert not server.running
+
+
+def test_follow_without_patience_ends_at_once():
+    with Server(bytes.upper) as server:
+        begin = time.perf_counter()
+        assert list(server.follow(patience=0)) == []
+        assert time.perf_counter() - begin < 0.9
+
+
+def test_hold_wants_a_server():
+    with pytest.raises(TypeError, match="wants a Server"):
+        hold("test", bytes.upper)
+    assert stop_all() == []
 
 
 @pytest.mark.parametrize("host", ["", "127.255.255.255"])

@@ -20,6 +20,7 @@ from udplab.serving import Server, shown
 
 LOOPBACK = "127.255.255.255"  # the broadcast address of 127.0.0.0/8; Linux takes it, macOS reportedly does not
 MESSAGE = b"Broadcast datagram"
+HINT = 'Give a host, the broadcast address of a subnet (such as 192.168.1.255), or "<broadcast>".'
 END = b"end"  # sent last by an experiment: what was to come has come
 
 
@@ -41,16 +42,16 @@ def client(network, port, permission=True, make_socket=socket.socket):
     permission: whether to set SO_BROADCAST, without which the kernel refuses broadcast addresses (ip(7)).
     Raises OSError, in words for a reader, where the datagram cannot be sent.
     """
-    try:
-        with make_socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-            if not network:
-                raise OSError(errno.EDESTADDRREQ, "no destination")
-            if permission:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+    if not network:  # for Python it would mean this machine
+        raise OSError(f"Nobody to send to: the host is empty. {HINT}")
+    with make_socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        if permission:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        try:
             sock.sendto(MESSAGE, (network, port))
-        print(f"Sent {len(MESSAGE)} bytes to {network}, port {port}{reach(network, make_socket)}.")
-    except OSError as error:
-        raise OSError(cannot_send(error, network)) from None
+        except (OSError, TypeError, ValueError) as error:
+            raise OSError(cannot_send(error, network)) from None
+    print(f"Sent {len(MESSAGE)} bytes to {network}, port {port}{reach(network, make_socket)}.")
 
 
 # --- Its messages ---
@@ -77,6 +78,8 @@ def is_broadcast(host, make_socket=socket.socket):
             probe.connect((host, 9))  # any port will do
         except PermissionError:
             return True
+        except OSError:  # such as a name that cannot be looked up just now
+            return None
     return False
 
 
@@ -92,11 +95,8 @@ def reach(host, make_socket=socket.socket):
 
 def cannot_send(error, host):
     """Return one line that says why a datagram cannot go to `host`, and what to do."""
-    hint = 'Give a host, the broadcast address of a subnet (such as 192.168.1.255), or "<broadcast>".'
-    if isinstance(error, socket.gaierror):
-        return f"{shown(host)} is neither an address nor a known name. {hint}"
-    if error.errno == errno.EDESTADDRREQ:
-        return f"Nobody to send to: the host is empty. {hint}"
+    if isinstance(error, socket.gaierror) or not isinstance(error, OSError):  # no host can have such a name
+        return f"{shown(host)} is neither an address nor a known name. {HINT}"
     if error.errno == errno.EACCES:
         return f"No permission: {host} is a broadcast address here, so the socket needs the option SO_BROADCAST."
     if error.errno == errno.EPERM:
@@ -172,7 +172,7 @@ def two_receivers(address, count=20, reuse=True, patience=1.0):
 
 def main(argv=None):
     """Run the listing from the command line."""
-    parser = terminal.parser("Send and receive UDP broadcast.")
+    parser = terminal.parser("broadcast", "Send and receive UDP broadcast.")
     roles = {"server": server, "client": client}
     parser.add_argument("role", choices=roles, help="which role to play")
     parser.add_argument(

@@ -31,7 +31,10 @@ def fragments(size, mtus):
     """Return the fragments that arrive from a datagram of `size` bytes of payload, after the links `mtus`.
 
     Each router cuts again what is too big for its next link. Only the receiver puts pieces together.
+    Raises ValueError for an MTU that no link of IPv4 has.
     """
+    if min(mtus) < 68:
+        raise ValueError(f"every link of IPv4 carries packets of 68 bytes (RFC 791), so no MTU is {min(mtus)}")
     pieces = [Fragment(0, size + mtu.UDP_HEADER)]
     for limit in mtus:
         pieces = [piece for whole in pieces for piece in cut(whole, limit)]

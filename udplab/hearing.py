@@ -54,7 +54,7 @@ def delivery(plan, sender, destination, permission=True, source=""):
     """
     hosts = {host.name: host for host in plan}
     gateway = dict(hosts[sender].routes).get("default")
-    target = LIMITED if destination == "<broadcast>" else destination
+    target = as_address(destination)
     way = (source or gateway) if target == LIMITED else target
     own = [interface for interface in hosts[sender].interfaces if way and on_subnet(interface, way)]
     if not own and (gateway is None or way is None):
@@ -80,11 +80,16 @@ def predict(plan, sender, destinations, binds, permission=True, source="", port=
     trials = []
     for destination in destinations:
         error, taken = delivery(plan, sender, destination, permission, source)
-        target = LIMITED if destination == "<broadcast>" else destination
+        target = as_address(destination)
         listening = [host for host in plan if host.name in taken and host.name in binds]
         heard = [host.name for host in listening if accepts(bind_address(host, binds[host.name]), target, port)]
         trials.append(Trial(destination, binds, error, tuple(heard)))
     return trials
+
+
+def as_address(destination):
+    """Return a destination's address as text. Raises ValueError for anything but an IPv4 address or "<broadcast>"."""
+    return str(ipaddress.IPv4Address(LIMITED if destination == "<broadcast>" else destination))
 
 
 def on_subnet(interface, address):
@@ -119,7 +124,7 @@ def measure(net, sender, destinations, binds, permission=True, source="", port=P
         errors = {}
         for number, destination in enumerate(destinations):
             try:
-                mouth.sendto(str(number).encode(), (destination, port))
+                mouth.sendto(str(number).encode(), (as_address(destination), port))
             except OSError as error:
                 errors[number] = errno.errorcode[error.errno]
         net[sender].settle()
@@ -184,7 +189,12 @@ def measure_cost(net, wanted, way, seen):
 
 def predict_costs(numbers, wanted=None):
     """Return the `Cost`s of both ways for each number of hosts; wanted: how many need the message (None: all)."""
-    return [predict_cost(hosts, wanted or hosts, way) for way in WAYS for hosts in numbers]
+    return [predict_cost(hosts, needy(hosts, wanted), way) for way in WAYS for hosts in numbers]
+
+
+def needy(hosts, wanted):
+    """Return how many of the hosts need the message. wanted: that many, if there are so many; None: all."""
+    return hosts if wanted is None else min(wanted, hosts)
 
 
 def measure_costs(switch, numbers, wanted=None):
@@ -194,7 +204,7 @@ def measure_costs(switch, numbers, wanted=None):
         names = "sender", *(f"host{number}" for number in range(1, hosts + 1))
         with switch(*names) as net, net["sender"].capture() as seen:
             for way in WAYS:
-                found[way, hosts] = measure_cost(net, wanted or hosts, way, seen)
+                found[way, hosts] = measure_cost(net, needy(hosts, wanted), way, seen)
     return [found[way, hosts] for way in WAYS for hosts in numbers]
 
 

@@ -7,6 +7,7 @@ The client sends the time. The server answers with the number of bytes it got.
 """
 
 import collections
+import errno
 import math
 import socket
 import struct
@@ -90,7 +91,11 @@ Exchange.__doc__ = "A question and its answer (bytes), with the client's times i
 
 
 def ask(sock, address, question, timeout=1.0, clock=time.perf_counter):
-    """Send one question to `address` and wait for its answer; return the `Exchange`. Errors: see `answer_from`."""
+    """Send one question to `address` and wait for its answer; return the `Exchange`.
+
+    address: a (host, port) pair. Errors: see `ipv4_address` and `answer_from`.
+    """
+    address = ipv4_address(address[0]), address[1]
     sent = clock()
     sock.sendto(question, address)
     answer = answer_from(sock, address, timeout, clock)
@@ -109,26 +114,37 @@ def udp_socket(timeout=None):
     return sock
 
 
+def ipv4_address(host):
+    """Return the IPv4 address of `host`, a name or an address, as text. A server's "0.0.0.0" is 127.0.0.1 for us.
+
+    Raises OSError, in words for a reader, where there is no such host.
+    """
+    if not host:
+        raise OSError("Say which host to send to, such as 127.0.0.1: an empty name is nobody's.")
+    try:
+        found = socket.gethostbyname(host)
+    except (socket.gaierror, TypeError, ValueError):  # the latter two: no host can have such a name
+        raise OSError(f"Unknown host {shown(host)}. Check the name, or give an IPv4 address.") from None
+    return HOST if found == "0.0.0.0" else found
+
+
 def connect(host, port, make_socket=udp_socket):
     """Return a UDP socket that is connected to a host's port. Nothing is sent (man 2 connect).
 
     make_socket: a function that returns a UDP socket
     Raises OSError, in words for a reader, where the host is unknown or cannot be reached.
     """
-    if not host:
-        raise OSError("Say which host to send to, such as 127.0.0.1: an empty name is nobody's.")
-    held = []
+    held, address = [], ipv4_address(host)
     try:
         while True:
             held.append(make_socket())
-            held[-1].connect((host, port))
+            held[-1].connect((address, port))
             if held[-1].getsockname() != held[-1].getpeername():
                 return held.pop()
             # Nobody has that port, and the system gave it to us: we would hear our own questions. Take another.
-    except (socket.gaierror, UnicodeError):  # UnicodeError: no host can have such a name
-        raise OSError(f"Unknown host {host!r}. Check the name, or give an IPv4 address.") from None
     except OSError as error:
-        raise OSError(f"Cannot send to {host}, port {port}: {error.strerror}.") from error
+        hint = " It is a broadcast address: this program asks one host." if error.errno == errno.EACCES else ""
+        raise OSError(f"Cannot send to {host}, port {port}: {error.strerror}.{hint}") from error
     finally:
         for sock in held:
             sock.close()
@@ -142,7 +158,12 @@ def round_trips(
     size: bytes of payload; pause: seconds between two datagrams; timeout: seconds to wait for an answer.
     A time is in seconds. It is nan where no answer came: then a new socket takes over, so that a late answer
     cannot be taken for the answer to the next datagram.
+    Raises ValueError, before anything is sent, for what cannot be measured.
     """
+    if not 0 <= size <= LARGEST:
+        raise ValueError(f"a datagram of IPv4 has 0 to {LARGEST} bytes of payload, not {size}")
+    if batch < 1 or not timeout > 0:
+        raise ValueError(f"a batch has 1 datagram at least, and a timeout is more than 0 s: not {batch} and {timeout}")
     payload = bytes(size)
     sock = None
     try:
@@ -247,7 +268,7 @@ def receive_cut(sock, size):
 
 def main(argv=None):
     """Run the listing from the command line."""
-    parser = terminal.parser(__doc__)
+    parser = terminal.parser("loopback", __doc__)
     roles = {"server": server, "client": client}
     parser.add_argument("role", choices=roles, help="which role to play")
     arguments = parser.parse_args(argv)

@@ -9,12 +9,15 @@ late is sent by a thread of its own. Each kind of fault draws its own lots from 
 """
 
 import collections
+import errno
 import heapq
+import os
 import random
 import socket
 import threading
 import time
 
+from udplab.loopback import LARGEST
 from udplab.serving import KEPT
 
 LOST = b"\0lost"  # what a network with `tell` sends to a client instead of what it lost; see FastForward
@@ -93,7 +96,9 @@ class _Socket:
         self._sock.close()
 
     def _own(self, peer):
-        return peer[1] == self._sock.getsockname()[1]  # the server wakes itself when it is to stop
+        """Return whether a datagram is the server's own, with which it wakes itself when it is to stop."""
+        host, port = self._sock.getsockname()
+        return peer is None or peer == (("127.0.0.1" if host == "0.0.0.0" else host), port)  # None: a shutdown
 
     def recvfrom(self, size):
         while (arrived := self.receive(size)) is None:
@@ -116,6 +121,8 @@ class _Socket:
     def sendto(self, data, peer):
         if self._own(peer):
             return self._sock.sendto(data, peer)
+        if len(data) > LARGEST:  # told now, and not in the thread that sends it later
+            raise OSError(errno.EMSGSIZE, os.strerror(errno.EMSGSIZE))
         network = self._network
         # Each lot is drawn for each answer, so that a change of one share leaves the others' lots as they are.
         lost, twice, held = (network.draw(fault) for fault in ("answer_loss", "duplicate", "reorder"))
@@ -211,14 +218,17 @@ class FastForward:
         return self._now
 
     def settimeout(self, seconds):
+        """Set how long the next wait may be, in seconds on this clock."""
         self._wait = seconds
 
     def send(self, data):
+        """Send, and let the server do its part."""
         sent = self._sock.send(data)
         self._serve()
         return sent
 
     def recv(self, size):
+        """Return the next datagram; raise TimeoutError, and skip the wait, for one that was lost."""
         data = self._sock.recv(size)
         if data != LOST:
             return data
@@ -226,4 +236,5 @@ class FastForward:
         raise TimeoutError("skipped")
 
     def close(self):
+        """Close the socket."""
         self._sock.close()

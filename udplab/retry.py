@@ -78,7 +78,7 @@ def in_words(record):
 def exponential(first=0.1, limit=2.0):
     """Yield `first` and its doubles, as far as they do not exceed `limit`: the listing's 0.1, 0.2, 0.4, 0.8, 1.6."""
     delay = first
-    while delay <= limit:
+    while 0 < delay <= limit:  # 0 could be doubled for ever
         yield delay
         delay *= 2
 
@@ -243,7 +243,7 @@ def times(count):
 
 def main(argv=None):
     """Run the listing from the command line."""
-    parser = terminal.parser("Send and receive UDP, where datagrams are often lost on purpose.")
+    parser = terminal.parser("retry", "Send and receive UDP, where datagrams are often lost on purpose.")
     roles = {"server": server, "client": client}
     parser.add_argument("role", choices=roles, help="which role to play")
     parser.add_argument("host", help='the address to listen on ("" is every one), or the host to ask')

@@ -14,6 +14,7 @@ The rules:
 import collections
 import contextlib
 import socket
+import sys
 import threading
 import time
 
@@ -56,6 +57,8 @@ class Server:
     """
 
     def __init__(self, respond, host="127.0.0.1", port=0, *, clock=time.perf_counter, make_socket=socket.socket):
+        if not callable(respond):
+            raise TypeError(f"a Server wants the function itself, its name without brackets, not {respond!r}")
         self.respond = respond
         self.host = host
         self.port = port
@@ -86,7 +89,8 @@ class Server:
             self._sock = sock
             self._stopping = False
             name = "udplab server at {}:{}".format(*self.address)
-            self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
+            # The socket goes along: after Ctrl-C in start() the thread may begin when this server has let go of it.
+            self._thread = threading.Thread(target=self._serve, args=(sock,), name=name, daemon=True)
             self._thread.start()
             return self
         except BaseException:  # Ctrl-C too: nobody could stop a server that was never handed out
@@ -101,15 +105,16 @@ class Server:
         Raises TimeoutError if `respond` has not come back after `patience` seconds. The thread then ends, and
         closes its socket, as soon as `respond` returns.
         """
-        if self._thread is None:
+        thread, sock = self._thread, self._sock  # another thread may stop it as well
+        if thread is None:
             return
         self._stopping = True
         deadline = time.monotonic() + patience
-        while self._thread.is_alive():
-            if time.monotonic() > deadline:
+        while thread.is_alive():
+            self._wake(sock)
+            thread.join(0.02)
+            if thread.is_alive() and time.monotonic() > deadline:
                 raise TimeoutError(f"respond() has kept the server at {self.address} busy for {patience} s")
-            self._wake()
-            self._thread.join(0.02)
         self._thread = self._sock = None
         if self._news:
             self._news.set()
@@ -156,7 +161,7 @@ class Server:
             elif not running or (waited and patience is not None):
                 return
             else:
-                news.wait(patience or 1.0)  # Windows lets Ctrl-C through only when a wait ends
+                news.wait(1.0 if patience is None else patience)  # Windows lets Ctrl-C through only when a wait ends
                 waited = True
 
     def _settle(self):
@@ -164,16 +169,20 @@ class Server:
         while self._answering:
             time.sleep(0)  # let the thread run; a lock here would cost every round trip 3 %
 
-    def _serve(self):
+    def _serve(self, sock):
         """Receive, answer and note: the body of the thread. Names are local because this is the fast path."""
-        sock, respond, clock, counts = self._sock, self.respond, self._clock, self._counts
+        respond, clock, counts = self.respond, self._clock, self._counts
         recvfrom, sendto, note, copied = sock.recvfrom, sock.sendto, self._log.append, b"".join
         number, ports = sum(counts.values()), (0, self.address[1])
         with sock:
             while True:
                 try:
                     data, peer = recvfrom(MAX_BYTES)
-                except ConnectionResetError:  # Windows: an earlier answer met a closed port
+                except OSError as error:
+                    if self._stopping:
+                        return
+                    if not from_an_earlier_answer(error):
+                        raise
                     continue
                 if self._stopping:
                     return
@@ -184,14 +193,16 @@ class Server:
                     if peer[1] in ports:
                         why = unanswerable(peer, self.address)
                     if not why and (answer := respond(data)) is not None:
+                        if not isinstance(answer, bytes):
+                            raise TypeError(f"respond() must return bytes or None, not {type(answer).__name__}")
                         self._answering = True
                         sent = clock()
                         sendto(answer, peer)
                         done = "answered"
                 except ValueError as error:
-                    answer, done, why = None, "bad", f"{type(error).__name__}: {error}"[:SHOWN]
-                except Exception:
-                    answer, done, why = None, "errors", last_traceback()
+                    answer, sent, done, why = None, None, "bad", f"{type(error).__name__}: {error}"[:SHOWN]
+                except (Exception, SystemExit):
+                    answer, sent, done, why = None, None, "errors", last_traceback()
                 number += 1
                 # A copy, since a short datagram keeps its place among the 64 kB buffers, and 1,000 would keep 4 MB.
                 start = copied((data[:SHOWN], b""))
@@ -201,21 +212,21 @@ class Server:
                     self._news.set()
                 self._answering = False
 
-    def _wake(self):
+    def _wake(self, sock):
         """Send the server an empty datagram, so that its thread sees that it shall stop.
 
         Closing the socket does not wake a thread that waits in recvfrom, and shutdown() does not on every system.
         """
         host, port = self.address
-        try:
-            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)  # it may be bound to a broadcast address
-            self._sock.sendto(b"", ("127.0.0.1" if host == "0.0.0.0" else host, port))
-        except OSError:
-            # The thread has closed the socket already; or its queue is full and it is awake; or nothing can be sent
-            # to its address, as to "<broadcast>" without a default route. Then Linux ends the wait at a shutdown,
-            # although it calls the socket "not connected".
-            with contextlib.suppress(OSError):
-                self._sock.shutdown(socket.SHUT_RDWR)
+        # An OSError: the thread has closed the socket already, or its queue is full and it is awake.
+        with contextlib.suppress(OSError):
+            if sys.platform == "linux" and not host.startswith(("127.", "0.")):
+                # It may be bound to the broadcast address of a real network, where nothing of ours shall arrive. Linux
+                # ends the wait at a shutdown, although it calls the socket "not connected".
+                sock.shutdown(socket.SHUT_RDWR)
+                return
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)  # for 127.255.255.255
+            sock.sendto(b"", ("127.0.0.1" if host == "0.0.0.0" else host, port))
 
 
 def unanswerable(peer, address):
@@ -228,6 +239,14 @@ def unanswerable(peer, address):
     if peer == address:
         return "from this server itself"
     return ""
+
+
+def from_an_earlier_answer(error):
+    """Return whether an error of recvfrom tells what became of an answer, as on Windows.
+
+    WSAECONNRESET: it met a closed port. WSAENETRESET, 10052: its time to live ended (recvfrom, winsock2.h).
+    """
+    return isinstance(error, ConnectionResetError) or getattr(error, "winerror", None) == 10052
 
 
 def last_traceback():
@@ -245,6 +264,8 @@ def hold(name, server):
 
     A notebook cell that calls this can be run again and again.
     """
+    if not isinstance(server, Server):
+        raise TypeError(f"hold() wants a Server, such as Server(respond), not {server!r}")
     if name in _held:
         _held[name].stop()
         del _held[name]
@@ -253,9 +274,17 @@ def hold(name, server):
 
 
 def stop_all():
-    """Stop every server that `hold` started; return their names."""
-    names = list(_held)
+    """Stop every server that `hold` started; return their names.
+
+    Raises TimeoutError for one that is stuck (see `Server.stop`), when all others have been stopped.
+    """
+    names, stuck = list(_held), None
     for name in names:
-        _held[name].stop()
-        del _held[name]
+        try:
+            _held[name].stop()
+            del _held[name]
+        except TimeoutError as error:
+            stuck = error
+    if stuck:
+        raise stuck
     return names

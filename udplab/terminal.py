@@ -3,18 +3,22 @@
 import argparse
 import errno
 import os
+import socket
 import sys
+
+from udplab.serving import shown
 
 DEFAULT_PORT = 1060
 
 
-def parser(description):
+def parser(name, description):
     """Return an argparse parser that knows -p PORT; the listing adds its own arguments.
 
-    description: several lines, which are kept as they are
+    name: the listing's module; description: several lines, which are kept as they are
     """
     # A given width spares argparse the import of shutil, which takes a tenth of a bare start.
     result = argparse.ArgumentParser(
+        prog=f"python -m udplab.{name}",
         description=description,
         formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, width=100),
     )
@@ -39,7 +43,7 @@ def show(server, line):
     """
     try:
         server.start()
-    except OSError as error:
+    except (OSError, TypeError, ValueError) as error:  # the latter two: no host can have such a name
         raise OSError(cannot_listen(error, server.host, server.port)) from None
     try:
         print(f"Listening at {server.address}", flush=True)
@@ -53,6 +57,8 @@ def show(server, line):
 
 def run(program, *arguments):
     """Call the program and exit: 0 when it returns, 1 after one line for an expected failure, 130 for Ctrl-C."""
+    if hasattr(sys.stdout, "reconfigure"):  # a terminal that cannot show a letter of a host's name gets its number
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         program(*arguments)
     except KeyboardInterrupt:
@@ -67,11 +73,13 @@ def run(program, *arguments):
 
 def cannot_listen(error, host, port):
     """Return one line that says why a server cannot have its address, and what to do."""
-    place = f"{host or 'every address'}, port {port}"
+    place = f"{shown(host) if host else 'every address'}, port {port}"
+    if not isinstance(error, OSError) or isinstance(error, socket.gaierror):
+        return f'{shown(host)} is neither an IPv4 address nor a known name. Try 127.0.0.1, or "" for every address.'
     if error.errno == errno.EADDRINUSE:
         return f"Port {port} is in use: another program has it. Stop that one, or choose another port with -p."
     if error.errno == errno.EADDRNOTAVAIL:
         return f'{host} is not an address of this machine. Try 127.0.0.1, or "" for every address.'
     if error.errno == errno.EACCES:
-        return f"You may not listen on {place}. Choose a port above 1023 with -p."
+        return f"You may not listen on {place}. Choose another port with -p, above 1023."
     return f"Cannot listen on {place}: {error.strerror or error}."

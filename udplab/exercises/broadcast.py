@@ -2,6 +2,7 @@
 
 import collections
 import ipaddress
+import numbers
 import socket
 import threading
 import time
@@ -117,6 +118,8 @@ class ScriptedSocket:
 
     def settimeout(self, seconds):
         """Note the timeout, and the longest so far."""
+        if seconds is not None and seconds < 0:
+            raise ValueError("settimeout() was given a negative time")
         self.timeout, self.patience = seconds, max(self.patience, seconds or 0.0)
 
     def sendto(self, data, address):
@@ -207,7 +210,7 @@ def find(sock, address):
 
 
 def _spread(answer):
-    if isinstance(answer, bool) or not isinstance(answer, (int, float)):
+    if isinstance(answer, bool) or not isinstance(answer, numbers.Real):
         return f"Expected a number of milliseconds, such as 50, but got {answer!r}."
     if answer < 80:
         return f"Expected at least 80 ms, since 80 answers take 1 ms each, but got {answer!r}."

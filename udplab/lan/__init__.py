@@ -93,6 +93,8 @@ class Network:
 
     def _connect(self):
         """Open a socket of this network's own to the helper: the network lives as long as it."""
+        if reason := unavailable():  # first, since not every system has such sockets
+            raise LanError(reason)
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control.settimeout(PATIENCE)
         try:
@@ -114,7 +116,7 @@ class Network:
             self._control.settimeout(PATIENCE)
 
     def _ask(self, operation, **details):
-        """Have the helper do something; returns (reply, descriptors). One question at a time."""
+        """Have the helper do something; returns (reply, the socket that came with it or None). One at a time."""
         if os.getpid() != self._owner:
             raise LanError("this network belongs to the process that made it: make another in this one")
         with self._lock:
@@ -122,23 +124,24 @@ class Network:
                 raise LanError("this network is closed")
             self._number += 1
             question = {"number": self._number, "op": operation, **details}
-            reply = {"number": None}
+            reply, made = {"number": None}, None
             try:
                 self._control.send(json.dumps(question).encode())
                 while reply["number"] != self._number:  # an older one: Ctrl-C cut its question short
                     answer, descriptors, _, _ = socket.recv_fds(self._control, 1 << 20, 1)
+                    made = [socket.socket(fileno=each) for each in descriptors]  # a mere number Ctrl-C would lose
                     if not answer:
                         raise LanError(GONE)
                     reply = json.loads(answer)
                     if reply["number"] != self._number:
-                        for descriptor in descriptors:
-                            os.close(descriptor)
+                        for each in made:
+                            each.close()
             except TimeoutError:
                 raise LanError(f"the LAN's helper process did not answer within {PATIENCE:g} s") from None
             except OSError as problem:
                 raise LanError(GONE) from problem
         if "error" not in reply:
-            return reply, descriptors
+            return reply, made[0] if made else None
         if operation == "socket" and reply["errno"]:
             raise OSError(reply["errno"], os.strerror(reply["errno"]))  # as socket.socket() does
         raise LanError(f"this machine's kernel could not do it ({operation}): {reply['error']}")
@@ -211,9 +214,8 @@ class Host:
 
         Parameters and errors are those of `socket.socket` (AF_PACKET works without root); and LanError.
         """
-        _, descriptors = self._network._ask("socket", host=self.name, family=int(family), type=int(type), proto=proto)
-        os.set_inheritable(descriptors[0], False)
-        made = socket.socket(family, type, proto, fileno=descriptors[0])
+        _, made = self._network._ask("socket", host=self.name, family=int(family), type=int(type), proto=proto)
+        made.set_inheritable(False)
         self._network._sockets.add(made)
         return made
 
@@ -261,8 +263,8 @@ class Host:
         this host. A sender on this very host that has set IP_RECVERR is told of it: ENOBUFS (ip(7)); so lose
         on a router or the other host where that matters. Raises LanError where the kernel has no nftables.
         """
-        if every is not None and every < 1:
-            raise ValueError(f"every n-th: n is 1 or more, not {every}")
+        if every is not None and not (isinstance(every, int) and 1 <= every < 1 << 32):
+            raise ValueError(f"every n-th: n is a whole number, 1 or more, not {every}")
         self._network._ask("loss", host=self.name, interface=self.interface(interface).name, every=every)
 
     def slow(self, bits_per_second, interface="eth0"):
@@ -271,7 +273,8 @@ class Host:
         The first frame goes at once; 4 MB can wait. None is full speed again. Raises LanError where the
         kernel cannot shape traffic (tc-tbf(8)). A fixed delay is not offered: many kernels have no netem.
         """
-        if bits_per_second is not None and bits_per_second < 8:
-            raise ValueError(f"at least 8 bits per second, not {bits_per_second}")
+        whole = isinstance(bits_per_second, int)
+        if bits_per_second is not None and not (whole and 2000 <= bits_per_second <= 8 * 10**9):
+            raise ValueError(f"a rate is a whole number of bits per second, 2000 to 8 billion, not {bits_per_second}")
         name = self.interface(interface).name
         self._network._ask("rate", host=self.name, interface=name, bits_per_second=bits_per_second)

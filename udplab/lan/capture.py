@@ -53,27 +53,41 @@ class Capture:
         self._frames, self._next, self._ring, self._wall = [], 0, None, 0.0
 
     def __enter__(self):
+        if self._ring is not None:
+            raise RuntimeError("this capture is running already")
         self._frames, self._next = [], 0
         self._wall = wall_ahead()
         self._socket = self._host.socket(socket.AF_PACKET, socket.SOCK_RAW)
+        try:
+            self._begin()
+        except BaseException:  # Ctrl-C too
+            self._close()
+            raise
+        return self
+
+    def _begin(self):
+        """Have the kernel write into shared memory, from now on."""
         self._socket.setsockopt(_SOL_PACKET, _VERSION, 1)  # TPACKET_V2
         size = self._slot * self._slots
         shape = struct.pack("IIII", _BLOCK, size // _BLOCK, self._slot, self._slots)
         self._socket.setsockopt(_SOL_PACKET, _RX_RING, shape)
         self._ring = mmap.mmap(self._socket.fileno(), size)
         self._socket.bind((self._interface.name, _ETH_P_ALL))  # from here on
-        return self
 
     def __exit__(self, kind, *exception):
         try:
             self._gather()
             lost = struct.unpack("II", self._socket.getsockopt(_SOL_PACKET, _STATISTICS, 8))[1]
         finally:
-            self._ring.close()
-            self._ring = None
-            self._socket.close()
+            self._close()
         if lost and kind is None:
             raise OSError(errno.ENOBUFS, f"{lost} frames did not fit into this capture: give it more room")
+
+    def _close(self):
+        if self._ring is not None:
+            self._ring.close()
+        self._ring = None
+        self._socket.close()
 
     def settle(self):
         """Return when all is on its way no more: `Host.settle`."""

@@ -46,11 +46,13 @@ class HostPlan:
 
 def plan_switch(names, beyond=(), stray=()):
     """Hosts on 10.0.0.0/24 from 10.0.0.1 up, those `beyond` on 10.0.1.0/24; the router is .254 on both."""
+    if isinstance(beyond, str) or isinstance(stray, str):
+        raise ValueError(f"beyond and stray are lists of names, such as [{beyond or stray!r}]")
     everyone = [*names, *beyond, *(["router"] if beyond else [])]
-    if not names or len(set(everyone)) != len(everyone):
-        raise ValueError(f"a switch needs at least one host, and each name once: {everyone}")
     if not all(isinstance(name, str) and name for name in everyone):
         raise ValueError(f"a host's name is a text that is not empty: {everyone}")
+    if not names or len(set(everyone)) != len(everyone):
+        raise ValueError(f"a switch needs at least one host, and each name once: {everyone}")
     if max(len(names), len(beyond)) > 253:
         raise ValueError("a subnet holds 253 hosts here: 10.0.0.1 to 10.0.0.253")
     if not set(stray) <= {*names, *beyond}:

@@ -117,11 +117,18 @@ class Playground:
         """Start the experiment with the controls' values, unless it is running already; return at once."""
         if self.task is None or self.task.done():
             self._stopping = False
-            self.task = asyncio.get_running_loop().create_task(self._run())
+            self.task = asyncio.get_running_loop().create_task(self._run_and_tell())
 
     def stop(self, _button=None):
         """Let the experiment end after the batch that it is measuring."""
         self._stopping = True
+
+    async def _run_and_tell(self):
+        try:
+            await self._run()
+        except Exception as error:  # a mistake of ours: told as well, and not "Running." for ever
+            self.say(f"That broke off: {error!r}")
+            self.text.value = f"<pre>{html.escape(traceback.format_exc())}</pre>"
 
     async def _run(self):
         values = {name: control.value for name, control in self.controls.items()}
@@ -152,10 +159,6 @@ class Playground:
             self.say(f"{end}: {len(measured)} of {self.progress.max} (run {self.runs}).")
         except (OSError, ValueError, LanError) as error:
             self.say(f"That did not work: {error}")
-        except Exception as error:  # a mistake of ours: told as well, and not "Running." for ever
-            self.say(f"That broke off: {error!r}")
-            self.text.value = f"<pre>{html.escape(traceback.format_exc())}</pre>"
-            raise
         finally:
             if batches is not None:
                 batches.close()

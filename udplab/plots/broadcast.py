@@ -109,6 +109,8 @@ def _places(plan):
     near = [host for host in plan if not host.forwards and host.interfaces[0].link == 0]
     beyond = [host for host in plan if not host.forwards and host.interfaces[0].link == 1]
     spots = [(0, 3.1), (0, 0.5), (2.3, 3.4), (2.3, 0.1)]
+    if len(near) > len(spots) or len(beyond) > 2:
+        raise ValueError(f"there is room for {len(spots)} hosts on the sender's subnet and for 2 beyond the router")
     places = dict(zip([host.name for host in near], spots, strict=False))
     places |= {0: (2.3, 1.8), 1: (6.1, 1.8), "router": (4.2, 1.8)}
     return places | {host.name: (7.6, 3.1 - 2.6 * number) for number, host in enumerate(beyond)}

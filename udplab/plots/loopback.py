@@ -46,6 +46,9 @@ def cumulative(times, ax=None):
     """Draw which share of the round trips (seconds) took at most so long; median and 99th percentile are marked."""
     ax = axes(ax)
     times = answered(times) * 1e6
+    if not len(times):
+        ax.set_title("No answer came")
+        return ax
     ax.step(times, np.arange(1, len(times) + 1) / len(times) * 100, where="post", color=BLUE)
     for share, style, colour in ((50, "--", GREEN), (99, ":", RED)):
         value = np.percentile(times, share)
@@ -86,6 +89,10 @@ def by_size(results, ax=None):
     results: a dict from size in bytes to round-trip times in seconds
     """
     ax = axes(ax)
+    results = {size: times for size, times in results.items() if len(answered(times))}
+    if not results:
+        ax.set_title("No answer came")
+        return ax
     sizes = list(results)
     low, median, high = np.transpose([np.percentile(answered(times), [25, 50, 75]) for times in results.values()]) * 1e6
     ax.fill_between(sizes, low, high, color=PURPLE, alpha=0.4, label="from the first to the third quartile")
@@ -106,11 +113,15 @@ def describe_sizes(results):
     """Return the text twin of `by_size`: a line for each size, and how the last compares with the first."""
     lines, medians = [], []
     for size, times in results.items():
+        if not len(answered(times)):
+            lines.append(f"{in_bytes(size):>12}: no answer")
+            continue
         low, median, high = np.percentile(answered(times), [25, 50, 75]) * 1e6
         lines.append(f"{in_bytes(size):>12}: median {median:.1f} µs, quartiles {low:.1f} µs and {high:.1f} µs")
-        medians.append(median)
-    first, *_, last = results
-    lines.append(f"{last} bytes took {medians[-1] / medians[0]:.1f} times as long as {first}")
+        medians.append((size, median))
+    if len(medians) > 1:
+        (first, short), *_, (last, long) = medians
+        lines.append(f"{last} bytes took {long / short:.1f} times as long as {first}")
     return "\n".join(lines)
 
 

@@ -1,5 +1,7 @@
 """The plots of lesson 2-2 for many questions, each with its text twin. Those for one are in `udplab.plots.retry`."""
 
+import itertools
+
 import numpy as np
 
 from udplab import odds
@@ -89,11 +91,11 @@ def policies(results, ax=None):
     results: a dict from a policy's name to its `trials.Trial`
     """
     ax = axes(ax)
-    styles = ("-", "--", "-.", ":")
+    styles = itertools.cycle(("-", "--", "-.", ":"))
     for (name, trials), style in zip(results.items(), styles, strict=False):
         times = np.sort([spent(trial.outcome) for trial in trials if trial.outcome.answer is not None])
         share = np.arange(1, len(times) + 1) / len(trials) * 100
-        ax.step([0, *times, 3.3], [0, *share, share[-1]], style, where="post", label=name)
+        ax.step([0, *times, 3.3], [0, *share, max(share, default=0)], style, where="post", label=name)
     ax.set(xlabel="s since the first send", ylabel="answered in %", title="Who is served in the first 3.3 s?")
     ax.set(xlim=(-0.1, 3.3), ylim=(0, 105))
     ax.legend(loc="lower right")
@@ -129,10 +131,10 @@ def describe_policies(results, silent):
     for name, trials in results.items():
         times = [spent(trial.outcome) for trial in trials if trial.outcome.answer is not None]
         mean = np.mean([len(trial.outcome.attempts) for trial in trials])
-        lines.append(
-            f"{name:12} answered {len(times) / len(trials):6.1%}, {mean:.2f} sends "
-            f"({silent[name]} to a silent server), mean time {np.mean(times):.2f} s, longest {max(times):.2f} s"
+        line = (
+            f"{name:12} answered {len(times) / len(trials):6.1%}, {mean:.2f} sends ({silent[name]} to a silent server)"
         )
+        lines.append(line + (f", mean time {np.mean(times):.2f} s, longest {max(times):.2f} s" if times else ""))
     return "\n".join(lines)
 
 
@@ -146,14 +148,16 @@ def herd(herds, capacity=10, ax=None):
     """
     ax = axes(ax)
     ax.set_xscale("symlog", linthresh=0.1, linscale=1.5)  # room for the short time in which jitter spreads them
-    for (name, each), colour, mark in zip(herds.items(), (RED, BLUE), ("o", "s"), strict=True):
+    looks = itertools.cycle([(RED, "o"), (BLUE, "s"), (GREEN, "^"), (PURPLE, "D")])
+    for (name, each), (colour, mark) in zip(herds.items(), looks, strict=False):
         steps = np.flatnonzero(each.arrived)
         numbers = np.array(each.arrived)[steps]
         ax.vlines(steps * each.step, 0, numbers, color=colour, linewidth=2)
         ax.plot(steps * each.step, numbers, mark, color=colour, markersize=7, label=name)
     ax.axhline(capacity, linestyle="--", color="black", label="what the server can read")
     ax.set(xlabel="s since all failed (log scale from 0.1 s on)", ylabel=f"datagrams in {each.step:g} s")
-    ax.set(title="The herd comes back", xlim=(-0.01, 2.5), ylim=(0, 120))
+    most = max(100, *(max(each.arrived) for each in herds.values()))  # clients: the lesson has 100
+    ax.set(title="The herd comes back", xlim=(-0.01, 2.5), ylim=(0, 1.2 * most))
     plain(ax.xaxis, [0, 0.05, 0.1, 0.3, 0.7, 1.5])
     ax.legend(loc="upper right")
     return ax
