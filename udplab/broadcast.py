@@ -172,16 +172,8 @@ def two_receivers(address, count=20, reuse=True, patience=1.0):
 
 def main(argv=None):
     """Run the listing from the command line."""
-    parser = terminal.parser("broadcast", "Send and receive UDP broadcast.")
-    roles = {"server": server, "client": client}
-    parser.add_argument("role", choices=roles, help="which role to play")
-    parser.add_argument(
-        "host", metavar="HOST", help='server: the address to listen at, "" for all; client: where to send'
-    )
-    arguments = parser.parse_args(argv)
-    if arguments.role == "client" and arguments.port == 0:
-        parser.error("argument -p: a client needs the server's port, 1 to 65535")
-    terminal.run(roles[arguments.role], arguments.host, arguments.port)
+    host = 'server: the address to listen at, "" for all; client: where to send'
+    terminal.play("broadcast", "Send and receive UDP broadcast.", server, client, host, argv)
 
 
 if __name__ == "__main__":

@@ -268,13 +268,7 @@ def receive_cut(sock, size):
 
 def main(argv=None):
     """Run the listing from the command line."""
-    parser = terminal.parser("loopback", __doc__)
-    roles = {"server": server, "client": client}
-    parser.add_argument("role", choices=roles, help="which role to play")
-    arguments = parser.parse_args(argv)
-    if arguments.role == "client" and arguments.port == 0:
-        parser.error("argument -p: a client needs the server's port, 1 to 65535")
-    terminal.run(roles[arguments.role], arguments.port)
+    terminal.play("loopback", __doc__, server, client, argv=argv)
 
 
 if __name__ == "__main__":

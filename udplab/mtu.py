@@ -182,7 +182,7 @@ def main(argv=None):
     parser = terminal.parser(
         "mtu", "Send a big UDP datagram that must not be cut up, and show which MTU the kernel believes."
     )
-    parser.add_argument("host", help="the host to send to")
+    parser.add_argument("host", metavar="HOST", help="the host to send to")
     role = parser.add_mutually_exclusive_group()
     role.add_argument("--size", type=size, default=65000, metavar="BYTES", help="payload to send (default 65000)")
     role.add_argument("--probe", action="store_true", help="find by trying which sizes arrive; HOST must run --answer")

@@ -243,14 +243,9 @@ def times(count):
 
 def main(argv=None):
     """Run the listing from the command line."""
-    parser = terminal.parser("retry", "Send and receive UDP, where datagrams are often lost on purpose.")
-    roles = {"server": server, "client": client}
-    parser.add_argument("role", choices=roles, help="which role to play")
-    parser.add_argument("host", help='the address to listen on ("" is every one), or the host to ask')
-    arguments = parser.parse_args(argv)
-    if arguments.role == "client" and arguments.port == 0:
-        parser.error("argument -p: a client needs the server's port, 1 to 65535")
-    terminal.run(roles[arguments.role], arguments.host, arguments.port)
+    host = 'the address to listen on ("" is every one), or the host to ask'
+    words = "Send and receive UDP, where datagrams are often lost on purpose."
+    terminal.play("retry", words, server, client, host, argv)
 
 
 if __name__ == "__main__":

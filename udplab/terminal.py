@@ -28,6 +28,22 @@ def parser(name, description):
     return result
 
 
+def play(name, description, server, client, host=None, argv=None):
+    """Run a listing with two roles from its command line: {server,client} [HOST] [-p PORT].
+
+    name, description: see `parser`; server, client: functions of the host, if the listing has one, and the port
+    host: what HOST is, for the help; None for a listing without one
+    """
+    result, roles = parser(name, description), {"server": server, "client": client}
+    result.add_argument("role", choices=roles, help="which role to play")
+    if host:
+        result.add_argument("host", metavar="HOST", help=host)
+    arguments = result.parse_args(argv)
+    if arguments.role == "client" and arguments.port == 0:
+        result.error("argument -p: a client needs the server's port, 1 to 65535")
+    run(roles[arguments.role], *([arguments.host] if host else []), arguments.port)
+
+
 def port(text):
     """Return the port that `text` names, 0 to 65535; argparse reports anything else."""
     if not (text.isascii() and text.isdecimal() and int(text) <= 65535):
