@@ -547,7 +547,7 @@ def patient(sock, address):
 
 
 def hurried(sock, address):
-    return listening(sock, address, 0.05)
+    return listening(sock, address, 0.01)
 
 
 def deaf_to_errors(sock, address):
@@ -618,7 +618,7 @@ def wrong_question(sock, address):
         (exercise.find, no_permission, "PermissionError"),
         (exercise.find, wrong_question, "b'find time 77'"),
         (exercise.find, new_timeout_each_time, "A stranger sent junk all the time. Expected an end 0.2 s after"),
-        (exercise.find, hurried, "Expected an end 0.2 s after the question, but it came after 0.0"),
+        (exercise.find, hurried, "Expected an end 0.2 s after the question, but it came after 0."),
         (exercise.find, deaf_to_errors, "did not come to its end"),
         (exercise.find, without_except, "your client let TimeoutError through"),
         (exercise.find, patient, "Expected a timeout of 0.2 s"),

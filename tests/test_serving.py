@@ -337,9 +337,12 @@ def test_no_patience_is_enough_for_a_server_that_waits():
 
 def test_follow_without_patience_ends_at_once():
     with Server(bytes.upper) as server:
-        begin = time.perf_counter()
-        assert list(server.follow(patience=0)) == []
-        assert time.perf_counter() - begin < 0.9
+        spans = []
+        for _ in range(5):
+            begin = time.perf_counter()
+            assert list(server.follow(patience=0)) == []
+            spans.append(time.perf_counter() - begin)
+        assert min(spans) < 0.5, "a busy machine may be slow, but not each time"
 
 
 def test_hold_wants_a_server():

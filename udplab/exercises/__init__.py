@@ -147,11 +147,11 @@ def outcome(function, *arguments, within, rescue=None):
     return results[0]
 
 
-def end(thread, patience=1.0):
+def end(thread, patience=2.0):
     """End a thread, if it is alive, by an exception in its Python code; return whether it has ended.
 
-    SystemExit ends a thread without a word, and no `except Exception` holds it. One that waits inside the system gets
-    it when that wait is over. Source: Python's C API, PyThreadState_SetAsyncExc.
+    patience: seconds. SystemExit ends a thread without a word, and no `except Exception` holds it. One that waits
+    inside the system gets it when that wait is over. Source: Python's C API, PyThreadState_SetAsyncExc.
     """
     for _ in range(20):
         if not thread.is_alive():
