@@ -146,6 +146,7 @@ def test_a_line_of_the_log_is_safe_and_says_what_was_cut():
     record = Record(1, 0.0, ("10.0.0.1", 5), b"\x1b[31m\n", 6, "dropped", None, None, "")
     assert broadcast.in_words(record) == "The client at ('10.0.0.1', 5) says b'\\x1b[31m\\n'"
     assert "(the first 6 of 900 bytes)" in broadcast.in_words(record._replace(size=900))
+    assert broadcast.in_words(record._replace(data=b"\xff", size=1)).endswith(r"says b'\xff'")
 
 
 # ---- Loopback ----
@@ -584,6 +585,14 @@ def in_the_middle(sock, address):
     return listening(sock, address, 0.2, lambda data: b"time 77" in data)
 
 
+def longer_token(sock, address):
+    return listening(sock, address, 0.2, lambda data: data.startswith(b"here time 77"))
+
+
+def any_service(sock, address):
+    return listening(sock, address, 0.2, lambda data: data.startswith(b"here ") and b" 77 " in data)
+
+
 def no_permission(sock, address):
     sock.sendto(b"find time 77", address)
 
@@ -623,6 +632,9 @@ def wrong_question(sock, address):
         (exercise.find, without_except, "your client let TimeoutError through"),
         (exercise.find, patient, "Expected a timeout of 0.2 s"),
         (exercise.find, in_the_middle, "got [b'eve'"),
+        (exercise.find, longer_token, "Expected [b'room0', b'room1', b'room2'], but got [b'eve'"),
+        (exercise.find, any_service, "Expected [b'room0', b'room1', b'room2'], but got [b'eve'"),
+        (exercise.spread, 110, "leave room"),
         (exercise.matrix, dict.fromkeys(exercise.DESTINATIONS, "carol"), "a list of names"),
         (exercise.matrix, {each: [["bob"]] for each in exercise.DESTINATIONS}, "a list of names"),
         (exercise.matrix, {each: [] for each in exercise.DESTINATIONS}, "For 10.0.0.255: bob is missing in your list"),

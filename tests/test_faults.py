@@ -7,15 +7,17 @@ rules), and tests on real sockets, programs or networks. Names are those of the 
 import ast
 import collections
 import contextlib
+import inspect
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import jupyter_client.manager
 import pytest
 
-from udplab import broadcast, loopback, mtu, retry, terminal
+from udplab import broadcast, discovery, loopback, mtu, probing, retry, terminal
 from udplab.serving import Server
 
 HERE = Path(__file__).parent
@@ -300,8 +302,9 @@ def test_a_port_in_use_is_one_line(name, capsys):
         port = sock.getsockname()[1]
         with pytest.raises(SystemExit) as end:
             module.main([*arguments, "-p", str(port)])
-    assert end.value.code.startswith(f"Port {port} is in use: another program has it.")
-    assert "\n" not in end.value.code and capsys.readouterr().out == ""
+    advice = "another program has it. Stop that one, or choose another port with -p."
+    assert end.value.code == f"Port {port} is in use: {advice}"
+    assert capsys.readouterr().out == ""
 
 
 def test_what_an_interrupt_becomes():
@@ -342,6 +345,70 @@ def test_a_strange_host_is_one_printable_line(module, role, host, capsys):
         module.main([role, host])
     assert end.value.code.isprintable() and "nown " in end.value.code, end.value.code
     assert capsys.readouterr() == ("", "")
+
+
+CLOCKS = [retry.request, loopback.answer_from, loopback.ask, discovery.find, probing.search, probing.trial, Server]
+
+
+@pytest.mark.parametrize("function", CLOCKS)
+def test_every_deadline_is_on_a_clock_that_never_goes_back(function):
+    """Row 17."""
+    clock = inspect.signature(function).parameters["clock"].default
+    assert clock in (time.perf_counter, time.monotonic)
+
+
+def test_only_the_server_of_lesson_2_1_decides_where_it_listens(monkeypatch):
+    """Row 18."""
+    servers = []
+    monkeypatch.setattr(terminal, "show", lambda server, line: servers.append(server))
+    loopback.server(0)
+    assert [(server.host, server.port) for server in servers] == [("127.0.0.1", 0)]
+
+
+class Followed:
+    """A server whose log has left the reader behind, and whose reader then presses Ctrl-C."""
+
+    def __init__(self):
+        self.address, self.calls = ("127.0.0.1", 1060), []
+
+    def start(self):
+        self.calls.append("start")
+
+    def stop(self):
+        self.calls.append("stop")
+
+    def follow(self):
+        yield 0, ["one"]
+        yield 7, ["nine", "ten"]
+        raise KeyboardInterrupt
+
+
+def test_a_program_says_what_it_could_not_show_and_stops_its_server(capsys):
+    """Rows 5 and 23."""
+    server = Followed()
+    with pytest.raises(KeyboardInterrupt):
+        terminal.show(server, str.upper)
+    told = ["Listening at ('127.0.0.1', 1060)", "ONE", "(7 more datagrams came too fast to be shown)", "NINE", "TEN"]
+    assert capsys.readouterr().out.splitlines() == told
+    assert server.calls == ["start", "stop"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such pipes")
+def test_a_reader_who_leaves_ends_the_program_quietly():
+    """As with `| head -1`."""
+    process = program(loopback, ["server"], 0)
+    address = ast.literal_eval(process.stdout.readline().removeprefix("Listening at "))
+    process.stdout.close()
+    with loopback.udp_socket() as sock:
+        loopback.ask(sock, address, b"to be shown", timeout=60)
+    assert (process.wait(60), process.stderr.read()) == (1, "")
+    process.stderr.close()
+
+
+def test_a_server_that_nobody_stopped_does_not_keep_its_program_alive():
+    """Row 31."""
+    code = "from udplab import loopback; from udplab.serving import Server; Server(loopback.respond).start()"
+    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no such device here")

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from scripted import ScriptedClient, run_async
 
-from udplab import exercises, lan, loopback
+from udplab import exercises, lan, loopback, panels
 from udplab.exercises import loopback as exercise
 from udplab.panels import loopback as panel
 from udplab.plots import loopback as draw
@@ -590,6 +590,9 @@ def test_a_function_that_cannot_be_stopped_is_told():
     with pytest.raises(exercises.Endless, match="it still runs: choose Kernel, Restart Kernel"):
         exercises.outcome(wait.wait, within=0.01)  # in one call, as a wait inside the system is
     wait.set()
+    for thread in threading.enumerate():  # or a later test would count it
+        if thread.name == "udplab exercise":
+            thread.join(60)
 
 
 def test_an_error_in_a_learners_function_names_the_line():
@@ -618,12 +621,68 @@ def test_the_playground_measures_draws_and_stops():
         assert playground.task is first
         playground.stop()
         await playground.task
-        assert playground.told.startswith("Stopped: ")
+        assert playground.told.startswith("Stopped: ") and "20000 of" not in playground.told
         return playground
 
     before = threading.active_count()
     run_async(play)
     assert threading.active_count() == before
+
+
+def scripted(batches, twin="3 < 4"):
+    """Return a Playground whose experiment is on paper: it yields these batches, and calls those that are functions."""
+    seen = {"ended": 0, "before": []}
+
+    def experiment():
+        try:
+            for batch in batches:
+                yield batch(playground) if callable(batch) else batch
+        finally:
+            seen["ended"] += 1
+
+    def prepare():
+        seen["before"].append(playground.progress.value)
+        return 4, experiment()
+
+    playground = panels.Playground({}, prepare, lambda ax, measured, values: twin)
+    return playground, seen
+
+
+def test_a_playground_ends_after_the_batch_in_which_it_was_stopped():
+    playground, seen = scripted([[1], lambda playground: playground.stop() or [2], [3], [4]])
+
+    async def play():
+        for _ in range(2):
+            playground.run()
+            await playground.task
+
+    run_async(play)
+    assert playground.told == "Stopped: 2 of 4 (run 2)." and seen["ended"] == 2
+    assert seen["before"] == [0, 0], "the bar starts from nothing"
+    assert playground.text.value == "<pre>3 &lt; 4</pre>"
+    playground.say("<b>")
+    assert playground.status.value == '<span role="status">&lt;b&gt;</span>'
+
+
+def test_a_playground_that_cannot_draw_ends_its_experiment():
+    playground, seen = scripted([[1], [2]])
+    playground.draw = lambda *_: {}["no such thing"]
+
+    async def play():
+        playground.run()
+        await playground.task
+
+    run_async(play)
+    assert playground.told.startswith("That broke off") and seen["ended"] == 1
+
+
+def test_the_playground_pauses_as_its_control_says(monkeypatch):
+    given = []
+    monkeypatch.setattr(loopback, "round_trips", lambda *settings, **more: iter(given.append(settings) or []))
+    total, batches = panel.round_trips().prepare(size=7, count=100, pause=3)
+    assert (total, list(batches)) == (100, [])
+    [(_, size, count, _, pause)] = given
+    assert (size, count, pause) == (7, 100, 0.003)
 
 
 @pytest.mark.parametrize("kind", [OSError, ValueError, lan.LanError])

@@ -194,6 +194,10 @@ def test_one_byte_over_the_limit_is_told_so_whatever_the_mtu(monkeypatch, capsys
     monkeypatch.setattr(mtu, "connect", lambda host, port: Refusing([too_big()]))
     mtu.send_big_datagram("10.0.2.2", 1060, 65508)
     assert "No datagram of IPv4 has more than 65507 bytes of payload" in capsys.readouterr().out
+    monkeypatch.setattr(mtu, "belief", lambda sock: 1500)
+    mtu.send_big_datagram("10.0.2.2", 1060, 65507)
+    said = capsys.readouterr().out
+    assert "The kernel believes in an MTU of 1500 bytes" in said and "No datagram" not in said
 
 
 def test_after_icmp():
@@ -679,6 +683,7 @@ def solved(exercise, name):
         (exercises.resend, until_it_works, "send() was called more than 10 times"),
         (exercises.resend, once, "1372 bytes, with an old error waiting: Expected True, but got False"),
         (exercises.resend, twice, "to be sent 1 times"),
+        (exercises.resend, lambda sock, data: 1, "Expected True, but got 1"),
         (exercises.resend, stubborn, "The port was refused, which says nothing about size"),
         (exercises.resend, None, "Give check the function itself"),
         (exercises.pieces, rounds_the_last, "on a link with an MTU of"),

@@ -335,3 +335,71 @@ def test_a_colour_stands_out_from_white(name):
 def test_two_colours_are_told_apart_by_all_eyes(eyes):
     seen = [lab(EYES[eyes] @ linear(colour)) for colour in COLOURS.values()]
     assert min(np.linalg.norm(one - two) for one, two in itertools.combinations(seen, 2)) > 15
+
+
+# --- Text twins tell of what was measured, and say so where it is not what was predicted ---
+
+
+def changed(record, **fields):
+    return record._replace(**fields)
+
+
+SENDS = path.predict_sends((1500, 1400), [1472, 1372])
+SEARCH = probing.predict((1500, 1400))
+ANSWERS = [path.predict_answers((1500, 1400))]
+COSTS = hearing.predict_costs([2])
+HEARD = [hearing.Trial("10.0.0.2", {"bob": hearing.EVERY}, None, ("bob",))]
+TWINS = {
+    "sends": (mtu.describe_sends, SENDS, [changed(SENDS[0], arrived=True), SENDS[1]], "yes"),
+    "search": (mtu.describe_search, SEARCH, changed(SEARCH, steps=SEARCH.steps[:1]), "NOT as predicted"),
+    "answers": (mtu.describe_answers, ANSWERS, [changed(ANSWERS[0], probed=777)], "777"),
+    "costs": (broadcast.describe_cost, COSTS, [changed(COSTS[0], sent=77), COSTS[1]], "frames sent 77"),
+    "matrix": (broadcast.describe_matrix, HEARD, [changed(HEARD[0], heard=("eve",))], "eve"),
+}
+
+
+@pytest.mark.parametrize("name", TWINS)
+def test_a_twin_tells_what_was_measured_and_if_it_was_predicted(name):
+    describe, predicted, measured, words = TWINS[name]
+    assert words in describe(predicted, measured) and words not in describe(predicted, predicted)
+    if name != "sends":  # its twin has both, one below the other
+        verdicts = {"Predicted and measured are the same: False", "NOT as predicted"}
+        assert describe(predicted, measured).splitlines()[-1] in verdicts
+        assert describe(predicted, predicted).splitlines()[-1] not in verdicts
+
+
+def test_the_twin_of_survivors_tells_of_those_that_arrived():
+    assert "predicted 19, arrived  3" in pieces.describe_survival((1500,), [100], 20, [19], [3])
+
+
+def test_twins_of_times_by_hand():
+    times = [micro * 1e-6 for micro in range(1, 102)]
+    assert round_trips.describe_round_trips(times) == (
+        "101 round trips, 0 without an answer\n"
+        "shortest 1.0 µs, median 51.0 µs, 99th percentile 100.0 µs, longest 101.0 µs"
+    )
+    assert round_trips.describe_bursts([loopback.Burst(1, 10, 3, 6)]) == (
+        "      1 byte: sent 10, kept 3 + dropped by the kernel 6 = 9"
+    ), "what is missing is not made up"
+
+
+def test_twins_of_questions_by_hand():
+    trial = trials.Trial
+    attempt = retry.Attempt(0.0, 1.0, 1.0, True, 3, 0, False)
+    lost = trial(retry.Outcome(b"", None, [attempt, attempt._replace(at=1.5, ended=2.5, refused=0)]), [])
+    quick = trial(retry.Outcome(b"", b"", [attempt._replace(ended=0.25, answered=True)]), [])
+    slow = trial(retry.Outcome(b"", b"", [attempt._replace(ended=0.75, answered=True)]), [])
+    assert many.describe_sends([lost] * 4, 0.5, 2).endswith("without an answer: 4, predicted 1")
+    assert "mean time 0.50 s, longest 0.75 s" in many.describe_policies({"a": [quick, slow]}, {"a": 5})
+    assert "mean time" not in many.describe_policies({"a": [lost]}, {"a": 5})
+    assert tries.describe_silences({"a": lost.outcome}) == "a: sent 2 times, refused 1 times, no answer"
+    assert tries.describe_schedule([1.0, 1.0], lost.outcome).splitlines() == [
+        "try 1: predicted at 0.00 s, measured 0.0 ms",
+        "try 2: predicted at 1.00 s, measured 1500.0 ms",
+        "give up: predicted at 2.00 s, measured 2500.0 ms",
+    ]
+    assert many.in_vain([1.0, 1.0, 1.0], [(0, 0.9), (0, 1.0), (0, 1.1)]) == 1
+
+
+def test_units():
+    assert [plots.unit(seconds)[0] for seconds in (0.0009, 0.001, 0.9, 1)] == ["µs", "ms", "ms", "s"]

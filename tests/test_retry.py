@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from udplab import lossy, retry, trials
 from udplab.exercises import retry as exercise
-from udplab.serving import Record, Server
+from udplab.serving import Record, Server, shown
 
 TOKEN = retry.ID + b"0123456789abcdef" + retry.END
 
@@ -88,10 +88,21 @@ def test_what_is_no_id_stays_in_the_message(data):
     assert retry.split(data) == (b"", data)
 
 
-def test_tokens_are_ids_and_differ():
+def test_tokens_are_ids_and_differ(monkeypatch):
     tokens = {retry.new_token() for _ in range(1000)}
     assert len(tokens) == 1000
+    monkeypatch.setattr(os, "urandom", lambda count: bytes(range(count)))
+    assert retry.new_token() == b"id=0001020304050607: ", "from the system's source of what nobody can guess"
     assert all(retry.split(token + b"x") == (token, b"x") for token in tokens)
+
+
+@pytest.mark.parametrize("data", [b"\xff\x1b[31m\n", bytes(200)])
+def test_strange_bytes_are_shown_in_one_short_line(data, capsys):
+    line = retry.in_words(Record(1, 0.0, ("127.0.0.1", 9), data, len(data), "answered", b"", 0.0, ""))
+    assert line.isprintable() and len(line) < 260
+    with Server(lambda question: retry.split(question)[0] + data) as server:
+        retry.client(*server.address)
+    assert capsys.readouterr().out.splitlines()[-1] == f"The server says {shown(data)}"
 
 
 def test_forgetful_loses_as_the_coins_fall():
@@ -291,15 +302,17 @@ def test_junk_moves_no_deadline():
 def test_only_the_right_token_counts():
     """Row 16."""
     other = retry.ID + b"0123456789abcdee" + retry.END
-    script = Script([(0, b"lie"), (0, other + b"lie"), (0, TOKEN[:-1]), (0, b""), (0.5, TOKEN + b"truth")])
+    lies = b"lie", other + b"lie", TOKEN[:-1], b"", b"x" + TOKEN + b"lie"
+    script = Script([*((0, lie) for lie in lies), (0.5, TOKEN + b"truth")])
     outcome = ask(script, [1])
     assert outcome.answer == b"truth"
-    assert outcome.attempts[0].ignored == 4
+    assert outcome.attempts[0].ignored == len(lies)
 
 
 def test_empty_and_strange_answers_are_answers():
     assert ask(Script([(0, TOKEN)]), [1]).answer == b""
-    assert ask(Script([(0, b"")]), [1], token=b"").answer == b""
+    empty = ask(Script([(0, b"")]), [1, 1], token=b"")
+    assert empty.answer == b"" and len(empty.attempts) == 1, "an empty answer is an answer"
     assert ask(Script([(0, TOKEN + b"\xff\x1b")]), [1]).answer == b"\xff\x1b"
 
 
@@ -545,6 +558,7 @@ def test_exercise_solution_passes(each, capsys):
 
 def test_exercise_values():
     assert exercise.give_up.verdict((1 - 0.9 * 0.8) ** 3).startswith("Right")
+    assert "0.024 is too large" in exercise.give_up.verdict(0.024)
     assert "0.027 is too large" in exercise.give_up.verdict(0.027)
     assert "from 0 to 1" in exercise.give_up.verdict(2.2)
     assert "Expected a number" in exercise.give_up.verdict("0.022")

@@ -113,6 +113,7 @@ def test_a_network_keeps_the_last_1000_fates_and_counts_all(wired):
 def test_duplicates_and_overtaking(wired):
     sock, wire = wired(duplicate=1)
     assert exchange(sock, wire, 3) == [0, 0, 1, 1, 2, 2]
+    assert [fate.answers for fate in sock._network.fates] == [2, 2, 2]
     sock, wire = wired(reorder=0.5, seed=3)
     order = exchange(sock, wire, 200)
     assert len(set(order)) == len(order) >= 199, "each once; the last may still be held back"
@@ -562,6 +563,35 @@ def test_playground(name, jitter):
 
 def test_playground_says_when_nothing_would_be_sent():
     assert "longer than the longest" in play(first=2, limit=0.1).told
+
+
+def test_the_playground_loses_what_its_controls_say(monkeypatch):
+    given = []
+    monkeypatch.setattr(trials, "ask_often", lambda *settings, **more: given.append(settings))
+    values = {"name": "fixed", "first": 0.5, "limit": 2, "jitter": True, "questions": 100}
+    assert panel.questions().prepare(loss=10, answer_loss=30, **values) == (100, None)
+    [(questions, delays, loss, answer_loss, _)] = given
+    assert (questions, loss, answer_loss) == (100, 0.1, 0.3)
+    waits = list(delays(random.Random(1)))
+    assert len({*waits}) == len(waits) == 5, "jitter"
+
+
+def test_a_late_answer_is_sent_again_where_windows_reports_an_earlier_one():
+    class Reset:
+        def __init__(self):
+            self.sent, self.done = [], threading.Event()
+
+        def sendto(self, data, peer):
+            self.sent.append(data)
+            if len(self.sent) == 1:
+                raise ConnectionResetError
+            self.done.set()
+
+    sock = Reset()
+    post = lossy._Post(sock)
+    post.put(0, b"late", PEER)
+    assert sock.done.wait(60) and sock.sent == [b"late", b"late"]
+    post.stop()
 
 
 def test_panel_policies():

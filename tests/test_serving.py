@@ -96,6 +96,7 @@ def test_port_0_and_itself_get_no_answer():
     server, sock = serve(bytes.upper, (b"a", ("127.0.0.1", 0)), (b"b", ("127.0.0.1", 1060)), (b"c", ("10.0.0.1", 1060)))
     assert sock.sent == [(b"C", ("10.0.0.1", 1060))]
     assert [record.why for record in server.log] == ["source port 0", "from this server itself", ""]
+    assert [record.number for record in server.log] == [1, 2, 3]
     assert server.counts["dropped"] == 2
 
 
