@@ -176,6 +176,7 @@ def test_a_helper_that_has_gone_is_told(monkeypatch):
         kept[0].send(json.dumps({"number": 1, "indexes": {"alice": {"eth0": 2}}}).encode())
 
     monkeypatch.setattr(lan, "hand_over", answer_once)
+    monkeypatch.setattr(lan, "unavailable", lambda: None)
     with lan.switch("alice") as net:
         kept[0].close()
         with pytest.raises(lan.LanError, match="helper process has ended"):

@@ -123,6 +123,7 @@ def test_the_last_fragment_is_not_rounded():
         assert fragments.arriving(net, sizes) == [fragments.fragments(size, [1400]) for size in sizes]
 
 
+@real
 @pytest.mark.parametrize("mtus", [(200, 9000, 200), (9000, 9000, 200), (9000, 200, 9000)])
 def test_the_largest_datagram_crosses_the_narrowest_path_of_the_panel(mtus):
     from udplab.panels import mtu as panels
