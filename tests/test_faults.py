@@ -18,7 +18,7 @@ import jupyter_client.manager
 import pytest
 
 from udplab import broadcast, discovery, loopback, mtu, probing, retry, terminal
-from udplab.serving import Server
+from udplab.serving import Record, Server
 
 HERE = Path(__file__).parent
 
@@ -391,6 +391,13 @@ def test_a_program_says_what_it_could_not_show_and_stops_its_server(capsys):
     told = ["Listening at ('127.0.0.1', 1060)", "ONE", "(7 more datagrams came too fast to be shown)", "NINE", "TEN"]
     assert capsys.readouterr().out.splitlines() == told
     assert server.calls == ["start", "stop"]
+
+
+@pytest.mark.parametrize("why", ["ValueError: \x1b[31mforged", "a\nb\x07", " "])
+def test_a_reason_cannot_paint_the_terminal(why):
+    """Row 1: an error may quote the datagram."""
+    record = Record(1, 0.0, ("10.0.0.1", 5), b"x", 1, "bad", None, None, why)
+    assert loopback.in_words(record).isprintable() and retry.in_words(record).isprintable()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such pipes")

@@ -15,7 +15,7 @@ import sys
 import time
 
 from udplab import terminal
-from udplab.serving import MAX_BYTES, Server, shown
+from udplab.serving import MAX_BYTES, Server, reason, shown
 
 HOST = "127.0.0.1"
 LARGEST = 65507  # bytes of payload: 65535 less 20 for the IPv4 header (RFC 791) and 8 for the UDP header (RFC 768)
@@ -79,8 +79,7 @@ def in_words(record):
     if record.size > len(record.data):
         line += f" (the first {len(record.data)} of {record.size} bytes)"
     if record.done != "answered":
-        reason = record.why.strip().splitlines() or ["no answer wanted"]
-        line += f" - {record.done}: {reason[-1]}"
+        line += f" - {record.done}: {reason(record, 'no answer wanted')}"
     return line
 
 

@@ -13,7 +13,7 @@ import time
 
 from udplab import terminal
 from udplab.loopback import connect
-from udplab.serving import MAX_BYTES, Server, shown
+from udplab.serving import MAX_BYTES, Server, reason, shown
 
 LOSS = 0.5  # the share of the requests that the listing's server loses on purpose
 REFUSED = (ConnectionRefusedError, ConnectionResetError)  # the second is Windows' word for it
@@ -66,7 +66,7 @@ def in_words(record):
     if record.done == "answered":
         return f"The client at {record.peer} says {shown(record.data)}"
     if record.why:
-        return f"From {record.peer}: {record.done}: {record.why.strip().splitlines()[-1]}"
+        return f"From {record.peer}: {record.done}: {reason(record, '?')}"
     if split(record.data)[1].startswith(b"Your data was "):
         return f"No answer to an answer from {record.peer}"
     return f"Pretending to drop packet from {record.peer}"

@@ -43,6 +43,12 @@ def shown(data, limit=SHOWN):
     return text if len(text) <= limit and len(data) <= limit else text[: limit - 3] + "..."
 
 
+def reason(record, otherwise):
+    """Return the last line of why a datagram was not answered, safe for any terminal; `otherwise` where it is empty."""
+    line = (record.why.strip().splitlines() or [otherwise])[-1]
+    return line if line.isprintable() else ascii(line)
+
+
 class Server:
     """Answer datagrams with `respond` in a background thread, until stopped.
 
