@@ -2,13 +2,17 @@
 
 import contextlib
 import errno
+import functools
 import itertools
+import os
 import random
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
+import types
 
 import matplotlib
 import matplotlib.pyplot as plt
@@ -17,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scripted import run_async
 
-from udplab import broadcast, discovery, hearing, lan, terminal
+from udplab import broadcast, discovery, hearing, lan, path, terminal
 from udplab.exercises import broadcast as exercise
 from udplab.lan.plan import plan_switch
 from udplab.panels import broadcast as panel
@@ -265,6 +269,32 @@ def test_unicast_reaches_one_and_back_unless_somebody_has_no_route(plan):
                 assert (there[0] is None) == (back[0] is None)
 
 
+@given(plans(), st.data(), st.booleans(), st.sampled_from([1060, 1061]))
+def test_only_who_takes_a_datagram_and_has_a_fitting_socket_hears_it(plan, data, permission, port):
+    names = [host.name for host in plan]
+    sender = data.draw(st.sampled_from(names))
+    binds = data.draw(st.dictionaries(st.sampled_from(names), st.sampled_from(hearing.KINDS)))
+    own = [interface for host in plan for interface in host.interfaces]
+    addresses = [each.address for each in own] + [each.broadcast for each in own] + [hearing.LIMITED, "<broadcast>"]
+    destination = data.draw(st.sampled_from(addresses))
+    error, taken = hearing.delivery(plan, sender, destination, permission)
+    [trial] = hearing.predict(plan, sender, [destination], binds, permission, port=port)
+    assert trial.error == error and set(trial.heard) <= set(taken) & set(binds) and not (error and taken)
+    for name in set(taken) & set(binds):
+        there = binds[name] == (hearing.OTHER if port == 1061 else hearing.EVERY)
+        assert name in trial.heard if there else True
+        assert name not in trial.heard or (binds[name] == hearing.OTHER) == (port == 1061)
+
+
+@given(plans(), st.data())
+def test_a_group_reaches_its_members_of_one_link_and_nobody_else(plan, data):
+    names = [host.name for host in plan]
+    sender, members = data.draw(st.sampled_from(names)), data.draw(st.sets(st.sampled_from(names)))
+    heard = hearing.predict_members(plan, sender, members)
+    on_link = hearing.delivery(plan, sender, next(h for h in plan if h.name == sender).interfaces[0].broadcast)[1]
+    assert set(heard) == members & set(on_link)
+
+
 @given(st.integers(1, 200), st.data())
 def test_a_broadcast_costs_one_frame_and_unicast_troubles_nobody_else(hosts, data):
     wanted = data.draw(st.integers(1, hosts))
@@ -340,11 +370,15 @@ def test_find_keeps_its_deadline_while_junk_arrives():
     assert script.timeouts == pytest.approx([0.35, 0.25, 0.15, 0.05])
 
 
-def test_each_question_has_a_token_of_its_own():
-    scripts = [Script([]) for _ in range(2)]
-    for script in scripts:
-        discovery.find(script, "all", b"time", clock=lambda: script.now)  # noqa: B023
-    assert scripts[0].sent != scripts[1].sent
+def test_each_question_has_a_token_of_its_own(monkeypatch):
+    def sent():
+        script = Script([])
+        discovery.find(script, "all", b"time", clock=lambda: script.now)
+        return script.sent
+
+    assert sent() != sent()
+    monkeypatch.setattr(os, "urandom", lambda count: bytes(range(count)))
+    assert sent() == [(b"find time 00010203", "all")], "from the system's source of what nobody can guess"
 
 
 def test_the_predicted_queue():
@@ -366,6 +400,15 @@ def test_a_forged_packet_names_the_sender_that_was_asked_for():
     assert packet[20:28] == bytes.fromhex("1388 0424 000a 0000") and packet[28:] == b"hi"
 
 
+@given(st.tuples(st.ip_addresses(v=4).map(str), st.integers(0, 65535)), st.binary(max_size=2000))
+def test_a_forged_packet_reads_back(source, data):
+    packet = discovery.forged(source, ("10.0.0.255", 1060), data)
+    frame = types.SimpleNamespace(data=bytes(12) + b"\x08\x00" + packet)
+    [read] = path.ip_packets(types.SimpleNamespace(frames=[frame]))
+    assert (read.protocol, read.source, read.offset) == (socket.IPPROTO_UDP, source[0], 0)
+    assert struct.unpack("!HHHH", read.body[:8]) == (source[1], 1060, 8 + len(data), 0) and read.body[8:] == data
+
+
 # ---- Without a LAN ----
 
 
@@ -373,6 +416,17 @@ def test_without_a_network_nothing_is_measured():
     assert hearing.measure(None, "alice", ["10.0.0.2"], BINDS) is None
     assert hearing.measure_members(None, "alice", ()) is hearing.measure_all_nodes(None, "alice") is None
     assert discovery.gather(None, []) is discovery.amplify(None, "a", "b") is None
+
+
+def test_without_ipv6_no_node_is_asked():
+    def refuse(code, *_):
+        raise OSError(code, "no")
+
+    net = [types.SimpleNamespace(name="alice", socket=functools.partial(refuse, errno.EAFNOSUPPORT))]
+    assert hearing.measure_all_nodes(net, "alice") is None
+    net[0].socket = functools.partial(refuse, errno.EMFILE)
+    with pytest.raises(OSError, match="no"):
+        hearing.measure_all_nodes(net, "alice")
     assert discovery.room(None) == 20
 
 

@@ -30,13 +30,16 @@ FAULTS = {
         "answers by length, or counts it as bad; shows its repr",
         "retry.test_respond_counts_the_message_and_echoes_the_id "
         "serving.test_no_answer_bad_request_and_error_are_told_apart_and_survived "
-        "serving.test_shown_is_printable_and_bounded broadcast.test_a_line_of_the_log_is_safe_and_says_what_was_cut",
+        "serving.test_shown_is_printable_and_bounded broadcast.test_a_line_of_the_log_is_safe_and_says_what_was_cut "
+        "retry.test_strange_bytes_are_shown_in_one_short_line retry.test_the_server_says_what_it_did "
+        "faults.test_a_reason_cannot_paint_the_terminal",
         "loopback.test_bad_datagrams_are_shown_in_one_line_and_survived loads.test_a_flood_of_100_000_random_datagrams",
     ),
     2: Row(
         "an answer that is not ASCII",
         "shows its repr, or waits on for the right one",
-        "retry.test_empty_and_strange_answers_are_answers mtu.test_trial_is_not_fooled "
+        "retry.test_empty_and_strange_answers_are_answers retry.test_strange_bytes_are_shown_in_one_short_line "
+        "mtu.test_trial_is_not_fooled "
         "broadcast.test_find_believes_answers_with_its_token_only",
         "loopback.test_an_answer_that_is_not_text_is_shown_safely",
     ),
@@ -55,8 +58,10 @@ FAULTS = {
     5: Row(
         "output that nobody reads",
         "answers all the same",
-        "serving.test_follow_tells_all_and_what_was_missed",
-        "loopback.test_answers_although_nobody_reads_the_output",
+        "serving.test_follow_tells_all_and_what_was_missed "
+        "faults.test_a_program_says_what_it_could_not_show_and_stops_its_server",
+        "loopback.test_answers_although_nobody_reads_the_output "
+        "faults.test_a_reader_who_leaves_ends_the_program_quietly",
     ),
     6: Row(
         "source port 0",
@@ -75,6 +80,7 @@ FAULTS = {
         "a datagram from itself; two servers that answer each other",
         "never answers itself, nor what looks like an answer",
         "serving.test_port_0_and_itself_get_no_answer retry.test_an_answer_gets_no_answer "
+        "broadcast.test_a_server_answers_only_its_own_question "
         "retry_network.test_no_two_servers_answer_each_other_for_ever",
         "retry_network.test_the_loop_and_its_end retry_network.test_a_datagram_from_itself_gets_no_answer "
         "retry_network.test_servers_of_different_lessons_do_not_loop",
@@ -82,13 +88,15 @@ FAULTS = {
     9: Row(
         "no server for the client of 2-1",
         "a deadline, and one line that says so",
-        "loopback.test_the_deadline_is_absolute_under_a_flood_of_junk",
+        "loopback.test_the_deadline_is_absolute_under_a_flood_of_junk "
+        "loopback.test_a_refused_port_on_windows_is_waited_for",
         "loopback.test_a_client_without_a_server_says_so_in_one_line",
     ),
     10: Row(
         "no server for the client of 2-2, or one that starts late",
         "keeps to its schedule, counts the refusals, finds the late server",
-        "retry.test_refusals_do_not_shorten_the_schedule retry.test_server_that_starts_late_is_found",
+        "retry.test_refusals_do_not_shorten_the_schedule retry.test_server_that_starts_late_is_found "
+        "retry.test_in_short_counts_in_words",
         "retry.test_dead_port_is_refused_and_a_late_server_is_found",
     ),
     11: Row(
@@ -100,7 +108,7 @@ FAULTS = {
     12: Row(
         "a silent server",
         "sends at 0, 0.1, 0.3, 0.7 and 1.5 s, gives up at 3.1 s",
-        "retry.test_silent_server_keeps_the_schedule",
+        "retry.test_silent_server_keeps_the_schedule retry.test_a_round_trip_begins_before_its_send",
         "retry.test_client_uses_the_parsed_host_and_says_what_it_saw",
     ),
     13: Row(
@@ -129,20 +137,23 @@ FAULTS = {
         "a forged answer from the right port",
         "wants the right token, which nobody can guess",
         "retry.test_only_the_right_token_counts retry.test_tokens_are_ids_and_differ "
-        "broadcast.test_find_believes_answers_with_its_token_only",
+        "broadcast.test_find_believes_answers_with_its_token_only "
+        "broadcast.test_each_question_has_a_token_of_its_own",
         "retry.test_forged_source_needs_the_token",
     ),
     17: Row(
         "junk that arrives faster than the timeout",
         "ends on time",
         "retry.test_junk_moves_no_deadline loopback.test_the_deadline_is_absolute_under_a_flood_of_junk "
-        "mtu.test_the_deadline_comes_under_junk broadcast.test_find_keeps_its_deadline_while_junk_arrives",
+        "mtu.test_the_deadline_comes_under_junk broadcast.test_find_keeps_its_deadline_while_junk_arrives "
+        "faults.test_every_deadline_is_on_a_clock_that_never_goes_back",
         "retry.test_junk_on_a_real_socket_moves_no_deadline",
     ),
     18: Row(
         'a server at "" that answers from another address than it was asked at',
         "the client waits for the address that it asked; the default server has one address",
-        "loopback.test_the_answer_of_the_server_counts_and_strangers_do_not",
+        "loopback.test_the_answer_of_the_server_counts_and_strangers_do_not "
+        "faults.test_only_the_server_of_lesson_2_1_decides_where_it_listens",
         "retry.test_second_address_of_the_server broadcast_lan.test_a_router_answers_from_its_near_address",
     ),
     19: Row(
@@ -161,7 +172,8 @@ FAULTS = {
     21: Row(
         "an unknown host, an address that is not ours, an empty host",
         "one line, exit status 1",
-        "project.test_why_a_server_cannot_listen broadcast.test_fault_27_every_failure_is_one_line",
+        "project.test_why_a_server_cannot_listen broadcast.test_fault_27_every_failure_is_one_line "
+        "faults.test_a_strange_host_is_one_printable_line",
         "retry.test_expected_failures_are_one_line mtu.test_command_line_refuses "
         "broadcast.test_expected_failures_of_the_program",
     ),
@@ -174,7 +186,9 @@ FAULTS = {
     23: Row(
         "Ctrl-C",
         "a quiet end with status 130, and nothing left open",
-        "faults.test_what_an_interrupt_becomes serving.test_an_interrupt_at_any_line_of_start_leaves_nothing "
+        "faults.test_what_an_interrupt_becomes "
+        "faults.test_a_program_says_what_it_could_not_show_and_stops_its_server "
+        "serving.test_an_interrupt_at_any_line_of_start_leaves_nothing "
         "serving.test_an_interrupt_at_any_line_of_stop_is_mended_by_the_next_stop",
         "faults.test_ctrl_c_ends_every_program_quietly loads.test_100_interrupts_of_programs_at_random_moments",
     ),
@@ -194,8 +208,10 @@ FAULTS = {
         "a black hole: no ICMP messages",
         "finds the path MTU by probing, and says so",
         "mtu.test_probing_works_on_every_platform mtu.test_verdicts "
-        "mtu.test_narrow_finds_any_limit_whatever_is_claimed_meanwhile",
-        "mtu_lan.test_black_hole_is_found_and_named mtu_lan.test_probing_is_exact",
+        "mtu.test_narrow_finds_any_limit_whatever_is_claimed_meanwhile mtu.test_trial_tries_three_times "
+        "mtu.test_a_predicted_search_ends_at_the_narrowest_link",
+        "mtu_lan.test_black_hole_is_found_and_named mtu_lan.test_black_hole_behind_a_router_that_speaks "
+        "mtu_lan.test_probing_is_exact",
     ),
     27: Row(
         "broadcast without permission or route",
@@ -214,7 +230,8 @@ FAULTS = {
     29: Row(
         "a burst over the receive queue",
         "sent = kept + dropped, by the kernel's own count",
-        "broadcast.test_a_predicted_queue_loses_only_what_has_no_room loopback.test_kept_draws_what_was_measured",
+        "broadcast.test_a_predicted_queue_loses_only_what_has_no_room loopback.test_kept_draws_what_was_measured "
+        "loopback.test_without_a_count_of_the_kernel_a_silence_ends_the_burst",
         "loopback.test_a_burst_is_accounted_for loads.test_a_flood_of_100_000_random_datagrams",
     ),
     30: Row(
@@ -223,6 +240,7 @@ FAULTS = {
         "serving.test_hold_stops_the_old_server_of_that_name "
         "serving.test_an_interrupt_at_any_line_of_a_cell_is_mended_by_stop_all",
         "faults.test_a_kernel_is_interrupted_and_restarted "
+        "faults.test_an_interrupt_in_the_first_plot_spoils_no_later_one "
         "again.test_a_notebook_run_twice_in_one_kernel_prints_the_same "
         "again.test_each_cell_interrupted_at_a_random_moment_runs_when_it_is_run_again",
     ),
@@ -232,6 +250,7 @@ FAULTS = {
         "serving.test_start_twice_is_an_error_and_stop_twice_is_not "
         "serving.test_an_interrupt_at_any_line_of_stop_is_mended_by_the_next_stop",
         "serving.test_stops_quickly_under_a_flood serving.test_start_and_stop_a_thousand_times_on_one_port "
+        "faults.test_a_server_that_nobody_stopped_does_not_keep_its_program_alive "
         "loads.test_a_flood_of_100_000_random_datagrams",
     ),
     32: Row(
@@ -435,6 +454,36 @@ def test_the_usage_names_the_command(module, capsys):
 
 
 # --- Row 30: a real kernel ---
+
+HALF = """
+import IPython.core.pylabtools
+import matplotlib.pyplot as plt
+from udplab import plots
+plots.use_style()
+loaded = IPython.core.pylabtools.select_figure_formats
+def interrupt(*_, **__):
+    IPython.core.pylabtools.select_figure_formats = loaded
+    raise KeyboardInterrupt
+IPython.core.pylabtools.select_figure_formats = interrupt  # is called while the backend for notebooks is loaded
+try:
+    plt.figure()
+except KeyboardInterrupt:
+    print("too late to break it")
+"""
+
+
+def test_an_interrupt_in_the_first_plot_spoils_no_later_one():
+    """Without the backend loaded before, every later plot would end in a NameError."""
+    manager, client = jupyter_client.manager.start_new_kernel()
+    try:
+        replies = [
+            client.execute(code, reply=True, timeout=120)["content"] for code in (HALF, "plt.figure(); plt.show()")
+        ]
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel()
+    assert [reply["status"] for reply in replies] == ["ok", "ok"]
+
 
 CELL = """
 from udplab import loopback, serving

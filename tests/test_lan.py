@@ -1,4 +1,7 @@
-"""Tests of udplab.lan: plan and reasons everywhere, the network itself where namespaces can be made."""
+"""Tests of udplab.lan: plan and reasons everywhere, the network itself where namespaces can be made.
+
+And the lessons that need it, where it cannot be had.
+"""
 
 import errno
 import gc
@@ -12,11 +15,14 @@ import socket
 import struct
 import subprocess
 import sys
+import textwrap
 import threading
 import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from udplab import lan, path
 from udplab.lan.plan import plan_path, plan_switch
@@ -110,6 +116,26 @@ def test_plan_of_a_path():
     assert [h.forwards for h in (client, one, two, server)] == [False, True, True, False]
 
 
+@given(st.lists(st.integers(68, 65535), min_size=1, max_size=250))
+def test_any_path_has_each_address_once_and_each_link_two_ends(mtus):
+    ends = [each for host in plan_path(mtus) for each in host.interfaces]
+    assert len({each.address for each in ends}) == len({each.mac for each in ends}) == 2 * len(mtus)
+    assert sorted(each.link for each in ends) == sorted([*range(1, len(mtus) + 1)] * 2)
+    assert all(each.mtu == mtus[each.link - 1] for each in ends)
+
+
+@given(st.integers(1, 253), st.integers(0, 253), st.data())
+def test_any_switch_has_each_address_once_and_a_router_where_there_are_two_subnets(near, far, data):
+    names, beyond = [f"near{number}" for number in range(near)], [f"far{number}" for number in range(far)]
+    stray = data.draw(st.lists(st.sampled_from(names + beyond), unique=True, max_size=5))
+    plan = plan_switch(names, beyond, stray)
+    ends = [each for host in plan for each in host.interfaces]
+    assert len({each.address for each in ends}) == len(ends) == near + far + (2 if far else 0)
+    assert [host.name for host in plan if host.forwards] == (["router"] if far else [])
+    routed = {host.name for host in plan if host.routes}
+    assert routed == ({*names, *beyond} - set(stray) if far else set())
+
+
 @pytest.mark.parametrize(
     "plan",
     [
@@ -164,6 +190,18 @@ def test_without_pidfd(monkeypatch):
     monkeypatch.setitem(sys.modules, "pyroute2", sys.modules["json"])  # any module that has a spec
     monkeypatch.delattr(os, "pidfd_open", raising=False)
     assert "did not start" in lan.unavailable()
+
+
+@pytest.mark.parametrize("problem", [OSError("not supported"), AttributeError("no attribute 'AF_UNIX'")])
+def test_without_a_socket_to_the_helper(monkeypatch, problem):
+    def refuse(*_):
+        raise problem
+
+    lan.stop()
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setitem(sys.modules, "pyroute2", sys.modules["json"])  # any module that has a spec
+    monkeypatch.setattr(socket, "socketpair", refuse)
+    assert lan.unavailable() == f"the LAN's helper process did not start: {problem}"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the sockets to the helper are of a kind that others lack")
@@ -337,7 +375,7 @@ def test_capture_has_every_frame_without_waiting():
             end = time.monotonic()
         udp = [f for f in seen.frames if f.data[12:14] == b"\x08\x00" and f.data[23] == socket.IPPROTO_UDP]
         assert len(udp) == 1000 and not any(frame.outgoing for frame in udp)
-        assert all(start - 0.01 < frame.time < end + 0.01 for frame in udp)
+        assert all(start - 1 < frame.time < end + 1 for frame in udp), "on the clock of time.monotonic"
         from_alice = [frame.data[42:46] for frame in udp if frame.data[6:12].hex(":") == net["alice"].mac]
         assert from_alice == [struct.pack("!I", number) for number in range(500)]
         assert sum(frame.outgoing and frame.data[12:14] == b"\x08\x00" for frame in sent.frames) == 500
@@ -716,3 +754,57 @@ def test_fifty_hosts():
         sender.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
         sender.sendto(b"all", (net["host1"].broadcast, PORT))
         assert [sock.recv(9) for sock in everyone] == [b"all"] * 50
+
+
+# --- The lessons where namespaces are forbidden ---
+
+FORBIDDEN = """
+import json, sys
+from pathlib import Path
+{forbid}
+import matplotlib
+matplotlib.use("agg")
+from udplab import lan
+assert lan.unavailable() is not None
+cells = json.loads(Path("notebooks/{lesson}.ipynb").read_text(encoding="utf-8"))["cells"]
+space = {{"display": print}}
+for _ in range(2):  # twice in one process
+    for cell in cells:
+        if cell["cell_type"] == "code":
+            exec(compile("".join(cell["source"]), cell["id"], "exec"), space)
+print("TO THE END")
+"""
+BY_SYSCTL = """
+from udplab.lan import helper
+assert helper.enter_namespaces() is None
+Path("/proc/sys/user/max_user_namespaces").write_text("0")  # in the new user namespace only
+import fcntl, socket, struct
+with socket.socket() as any_socket:  # its own loopback interface is down: set it up (netdevice(7), SIOCSIFFLAGS)
+    fcntl.ioctl(any_socket, 0x8914, struct.pack("16sH14x", b"lo", 1))
+"""
+BY_PLATFORM = """
+import udplab.lan.process
+from unittest import mock
+udplab.lan.process.sys = mock.Mock(wraps=sys, platform="darwin")
+"""
+
+
+@pytest.mark.parametrize(
+    ("forbid", "words"),
+    [
+        pytest.param(BY_SYSCTL, "max_user_namespaces is 0", marks=real),
+        (BY_PLATFORM, "this is darwin"),
+    ],
+)
+@pytest.mark.parametrize("lesson", ["2-3-mtu", "2-4-broadcast"])
+def test_a_lesson_without_a_lan(lesson, forbid, words):
+    """Every cell runs to its end, twice, and the twins say why nothing was measured."""
+    code = FORBIDDEN.format(lesson=lesson, forbid=textwrap.dedent(forbid))
+    environment = os.environ | {"PYTHONIOENCODING": "utf-8"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=REPO, env=environment, capture_output=True, encoding="utf-8", timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("TO THE END\n")
+    assert words in done.stdout and "redicted" in done.stdout
+    assert not re.search("captured at the server:|measured are the same", done.stdout)

@@ -256,7 +256,7 @@ def suite(*arguments, **environment):
         [sys.executable, "-m", "pytest", "-q", *arguments],
         cwd=TOP, env=os.environ | environment, capture_output=True, encoding="utf-8", timeout=600,
     )  # fmt: skip
-    assert done.returncode == 0, done.stdout[-10_000:]
+    assert done.returncode == 0, f"{arguments}: {done.stdout[-10_000:]}"
     return done.stdout.splitlines()[-1]
 
 

@@ -4,6 +4,7 @@ import contextlib
 import math
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -173,7 +174,9 @@ def test_unknown_host_is_one_line(host):
 @pytest.mark.parametrize("size", [0, 1, 1400, loopback.LARGEST])
 def test_a_burst_is_accounted_for(size):
     result = loopback.burst(size, count=500)
-    assert 0 < result.kept < result.sent == 500
+    assert 0 < result.kept <= result.sent == 500
+    if size > 1 or sys.platform == "linux":  # Linux's queue also pays for what a datagram's bookkeeping takes
+        assert result.kept < result.sent
     if result.dropped is not None:
         assert result.kept + result.dropped == result.sent
 
@@ -192,6 +195,7 @@ def test_the_largest_payload_and_one_more():
             sock.sendto(bytes(loopback.LARGEST + 1), server.address)
 
 
+@pytest.mark.skipif(not hasattr(socket.socket, "recvmsg"), reason="Windows tells it in another way")
 def test_a_buffer_that_is_too_small_is_noticed():
     with loopback.udp_socket(1) as receiver, loopback.udp_socket() as sender:
         receiver.bind(("127.0.0.1", 0))
@@ -721,7 +725,5 @@ def test_the_playground_tells_of_a_mistake_in_it_and_runs_again(where):
 def test_no_batch_holds_the_stop_button_up():
     playground = panel.round_trips()
     total, batches = playground.prepare(size=32, count=100, pause=20)
-    begin = time.perf_counter()
-    assert len(next(batches)) <= 3
+    assert total == 100 and len(next(batches)) <= 3
     batches.close()
-    assert total == 100 and time.perf_counter() > begin

@@ -250,7 +250,28 @@ payloads = st.integers(0, mtu.LARGEST)
 
 @given(paths, st.booleans())
 def test_a_predicted_search_ends_at_the_narrowest_link(mtus, black_hole):
-    assert probing.predict(mtus, black_hole).steps[-1].low == min(mtus) - mtu.HEADERS
+    search = probing.predict(mtus, black_hole)
+    assert search.steps[-1].low == min(mtus) - mtu.HEADERS
+    beyond = mtus[0] > min(mtus)  # what the first link cannot carry is refused here, and no router can keep it silent
+    assert probing.black_hole(search.steps) == (black_hole and beyond)
+    lines = probing.verdict(search).splitlines()
+    assert any(line.startswith("Black hole:") for line in lines) == (black_hole and beyond)
+    assert any("refused here" in line for line in lines) == (not beyond)
+    assert f"The kernel believes in an MTU of {search.believed} bytes." in lines
+
+
+@given(paths, payloads)
+def test_a_message_and_a_journey_name_the_same_mtu(mtus, size):
+    message = path.predict_message(mtus, size)
+    assert fragments.predict_journey(mtus, size, dont_fragment=True).told == (message and message.mtu)
+    assert fragments.predict_journey(mtus, size, dont_fragment=True, black_hole=True).told is None
+    assert fragments.predict_journey(mtus, size, dont_fragment=False).told is None
+
+
+@given(st.integers(68, 65535), st.integers(0, 65535))
+def test_a_second_icmp_message_of_the_same_mtu_changes_nothing(believed, named):
+    after = mtu.after_icmp(believed, named)
+    assert after <= believed and mtu.after_icmp(after, named) == after
 
 
 def test_trial_tries_three_times():
@@ -392,6 +413,13 @@ def test_fragments_cover_any_datagram_exactly_once_on_any_path(size, mtus):
     assert journey.arrived == (size + mtu.HEADERS <= min(mtus)) == (len(pieces) == 1)
 
 
+@given(payloads, paths)
+def test_a_journey_without_a_bit_set_ends_in_those_fragments(size, mtus):
+    journey = fragments.predict_journey(mtus, size, dont_fragment=False)
+    assert journey.arrived and list(journey.links[-1]) == fragments.fragments(size, mtus)
+    assert all(sum(piece.size for piece in link) == size + mtu.UDP_HEADER for link in journey.links)
+
+
 @given(st.integers(68, 9000), st.integers(8, 5000), st.integers(1, 40), st.integers(1, 20))
 def test_no_more_survive_than_were_sent(limit, size, count, every):
     [survivors] = fragments.predict_survivors((limit,), [size], count, every)
@@ -420,6 +448,8 @@ def test_survivors_by_counting():
     for pieces, size in ((1, 100), (3, 4000), (7, 10_000)):
         lost = {number // pieces for number in range(6, 30 * pieces, 7)}  # numbers 7, 14, ... from 1
         assert fragments.predict_survivors((1500,), [size], 30, 7) == [30 - len(lost)]
+    lost = {number // 5 for number in range(6, 30 * 5, 7)}  # 1480, 1480 and 1048 bytes: the first router makes 5
+    assert fragments.predict_survivors((1500, 1400, 1280), [4000], 30, 7) == [30 - len(lost)]
 
 
 def test_sends_by_hand():
@@ -649,6 +679,27 @@ def rounds_the_last(size, limit):
     return 1 if size + 28 <= limit else -(-(size + 8) // ((limit - 20) // 8 * 8))
 
 
+def within(low, high):
+    """Return a search that is right if the largest size is one of low to high."""
+
+    def find(arrives):
+        best, beyond = low, high + 1
+        while beyond - best > 1:
+            middle = (best + beyond) // 2
+            if any(arrives(middle) for _ in range(3)):
+                best = middle
+            else:
+                beyond = middle
+        return best
+
+    return find
+
+
+def in_steps_of_four(arrives):
+    found = within(40, 65_507)(arrives)
+    return found if found == 65_507 else found // 4 * 4
+
+
 @pytest.mark.parametrize("limit", [-1, 0, 20, 27, 67])
 def test_no_link_is_narrower_than_68_bytes(limit):
     with pytest.raises(ValueError, match="68 bytes"):
@@ -676,6 +727,9 @@ def solved(exercise, name):
         (exercises.find, linear, "more than 60 datagrams"),
         (exercises.find, trusting, "loses every fifth datagram"),
         (exercises.find, lambda arrives: 1372, "MTU of 576 bytes"),
+        (exercises.find, within(41, 65_507), "On a path with an MTU of 68 bytes"),
+        (exercises.find, within(40, 65_506), "On a path with an MTU of 65535 bytes"),
+        (exercises.find, in_steps_of_four, "On a path with an MTU of 1499 bytes"),
         (exercises.find, trusting, "lost by chance looks like one that is too big"),
         (exercises.stale, ["sent", "error", "error", "error"], "Send 3, of 1372 bytes: 'error' is not what happens"),
         (exercises.stale, ["sent", "sent", "sent", "error"], "Send 2, of 1372 bytes: 'sent' is not what happens"),

@@ -1,12 +1,6 @@
-"""Tests of lesson 2-3 on real paths, where namespaces can be made; and of the notebook where they cannot."""
+"""Tests of lesson 2-3 on real paths, where namespaces can be made."""
 
-import json
-import os
 import random
-import subprocess
-import sys
-import textwrap
-from pathlib import Path
 
 import pytest
 
@@ -15,7 +9,6 @@ from udplab.serving import Server
 
 REASON = lan.unavailable()
 real = pytest.mark.skipif(REASON is not None, reason=str(REASON))
-REPO = Path(__file__).parent.parent
 FOUR = [1472, 1472, 1372, 1372]
 
 
@@ -136,10 +129,11 @@ def test_the_largest_datagram_crosses_the_narrowest_path_of_the_panel(mtus):
 @real
 def test_survivors_are_as_predicted():
     sizes = [100, 2000, 5000, 14_000]
-    alive, reason = path.on_lan((1500, 1500), fragments.survivors, sizes, 15, 7)
-    if alive is None:
-        pytest.skip(reason)
-    assert alive == fragments.predict_survivors((1500, 1500), sizes, 15, 7)
+    for mtus in (1500, 1500), (1500, 1400, 1280):  # the first router loses: what a second one cuts is no matter
+        alive, reason = path.on_lan(mtus, fragments.survivors, sizes, 15, 7)
+        if alive is None:
+            pytest.skip(reason)
+        assert alive == fragments.predict_survivors(mtus, sizes, 15, 7)
 
 
 @real
@@ -188,61 +182,3 @@ def test_panel_draws_hop_by_hop():
     mtus = (1500, 1400, 1280)
     hops = [hop for batch in panels.hop_by_hop(mtus, 3000, False, False) for hop in batch]
     assert hops == [(fragments.predict_journey(mtus, 3000, False), "")] * 3
-
-
-# --- The notebook where namespaces are forbidden ---
-
-FORBIDDEN = """
-import json, sys
-from pathlib import Path
-{forbid}
-import matplotlib
-matplotlib.use("agg")
-from udplab import lan
-assert lan.unavailable() is not None
-cells = json.loads(Path("notebooks/2-3-mtu.ipynb").read_text(encoding="utf-8"))["cells"]
-space = {{"display": print}}
-for _ in range(2):  # twice in one process
-    for cell in cells:
-        if cell["cell_type"] == "code":
-            exec(compile("".join(cell["source"]), cell["id"], "exec"), space)
-print("TO THE END")
-"""
-BY_SYSCTL = """
-from udplab.lan import helper
-assert helper.enter_namespaces() is None
-Path("/proc/sys/user/max_user_namespaces").write_text("0")  # in the new user namespace only
-import fcntl, socket, struct
-with socket.socket() as any_socket:  # its own loopback interface is down: set it up (netdevice(7), SIOCSIFFLAGS)
-    fcntl.ioctl(any_socket, 0x8914, struct.pack("16sH14x", b"lo", 1))
-"""
-BY_PLATFORM = """
-import udplab.lan.process
-from unittest import mock
-udplab.lan.process.sys = mock.Mock(wraps=sys, platform="darwin")
-"""
-
-
-@pytest.mark.parametrize(
-    ("forbid", "words"),
-    [
-        pytest.param(BY_SYSCTL, "max_user_namespaces is 0", marks=real),
-        (BY_PLATFORM, "this is darwin"),
-    ],
-)
-def test_notebook_without_a_lan(forbid, words):
-    """Every cell runs to its end, twice, and the twins say why nothing was measured."""
-    code = FORBIDDEN.format(forbid=textwrap.dedent(forbid))
-    environment = os.environ | {"PYTHONIOENCODING": "utf-8"}
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=REPO, env=environment, capture_output=True, encoding="utf-8", timeout=120
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.endswith("TO THE END\n")
-    assert words in done.stdout and "only predicted" in done.stdout
-    assert "captured at the server:" not in done.stdout
-
-
-def test_notebook_is_executed():
-    cells = json.loads((REPO / "notebooks" / "2-3-mtu.ipynb").read_text(encoding="utf-8"))["cells"]
-    assert all(cell["execution_count"] for cell in cells if cell["cell_type"] == "code")

@@ -6,6 +6,8 @@ import random
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from matplotlib.colors import to_rgb
 from matplotlib.text import Text
 
@@ -366,6 +368,16 @@ def test_a_twin_tells_what_was_measured_and_if_it_was_predicted(name):
         verdicts = {"Predicted and measured are the same: False", "NOT as predicted"}
         assert describe(predicted, measured).splitlines()[-1] in verdicts
         assert describe(predicted, predicted).splitlines()[-1] not in verdicts
+
+
+@given(st.lists(st.floats(0, 100), min_size=1, max_size=30).map(sorted), st.floats(0.001, 10))
+def test_labels_that_are_spread_are_apart_in_order_and_around_their_places(places, gap):
+    spread = plots.spread(places, gap)
+    assert len(spread) == len(places)
+    assert all(after - before >= gap * 0.999 for before, after in itertools.pairwise(spread))
+    assert sum(spread) == pytest.approx(sum(places), abs=1e-6)
+    if all(after - before >= gap for before, after in itertools.pairwise(places)):
+        assert spread == pytest.approx(places), "what is apart already stays"
 
 
 def test_the_twin_of_survivors_tells_of_those_that_arrived():

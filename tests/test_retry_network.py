@@ -251,6 +251,13 @@ def test_interval_against_exact_sums(chance, count):
 
 
 probability = st.floats(0, 1)
+chances = probability | st.floats(5e-324, 1e-12) | st.floats(1e-16, 1e-9).map(lambda chance: 1 - chance)
+
+
+@given(chances, st.integers(0, 300))
+def test_an_interval_lies_within_all_numbers_around_the_mean(chance, count):
+    low, high = odds.interval(chance, count)
+    assert 0 <= low <= chance * count + 1 and chance * count - 1 <= high <= count and low <= high
 
 
 @given(probability, probability, st.integers(1, 20))

@@ -241,7 +241,7 @@ def test_stops_quickly_under_a_flood():
         stopping.append(time.perf_counter() - begin)
         over.set()
         flooder.join()
-    assert min(stopping) < 0.25, "a busy machine may be slow, but not each time"
+    assert sorted(stopping)[2] < 0.25, "a busy machine may be slow, but not most times"
 
 
 def test_an_interrupt_at_any_line_of_start_leaves_nothing():
@@ -343,7 +343,7 @@ def test_follow_without_patience_ends_at_once():
             begin = time.perf_counter()
             assert list(server.follow(patience=0)) == []
             spans.append(time.perf_counter() - begin)
-        assert min(spans) < 0.5, "a busy machine may be slow, but not each time"
+        assert sorted(spans)[2] < 0.5, "a busy machine may be slow, but not most times"
 
 
 def test_hold_wants_a_server():

@@ -251,11 +251,19 @@ def membership(group, index):
 
 
 def measure_all_nodes(net, sender):
-    """Send one IPv6 datagram to ff02::1, all nodes on the link; return the names of the hosts that heard it."""
+    """Send one IPv6 datagram to ff02::1, all nodes on the link; return the names of the hosts that heard it.
+
+    Returns None where net is None, or where the kernel has no IPv6.
+    """
     if net is None:
         return None
     with contextlib.ExitStack() as stack:
-        ears = {host.name: stack.enter_context(host.socket(socket.AF_INET6)) for host in net}
+        try:
+            ears = {host.name: stack.enter_context(host.socket(socket.AF_INET6)) for host in net}
+        except OSError as error:
+            if error.errno != errno.EAFNOSUPPORT:
+                raise
+            return None
         for ear in ears.values():
             ear.bind(("::", PORT))
         mouth = stack.enter_context(net[sender].socket(socket.AF_INET6))

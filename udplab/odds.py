@@ -51,15 +51,18 @@ def interval(chance, count, level=0.99):
     if chance in (0, 1):
         return count * chance, count * chance
     tail = (1 - level) / 2
-    return _edge(chance, count, tail), count - _edge(1 - chance, count, tail)
+    return _edge(chance, 1 - chance, count, tail), count - _edge(1 - chance, chance, count, tail)
 
 
-def _edge(chance, count, tail):
-    """Return the lowest k for which at most `tail` of the binomial distribution lies below k."""
+def _edge(hit, miss, count, tail):
+    """Return the lowest k for which at most `tail` of the binomial distribution lies below k.
+
+    hit, miss: the probabilities of the two, both above 0, though a tiny one may leave exactly 1 for the other
+    """
     below = 0.0
     for k in range(count + 1):
         ways = math.lgamma(count + 1) - math.lgamma(k + 1) - math.lgamma(count - k + 1)
-        below += math.exp(ways + k * math.log(chance) + (count - k) * math.log1p(-chance))
+        below += math.exp(ways + k * math.log(hit) + (count - k) * math.log(miss))
         if below > tail:
             return k
     return count

@@ -184,8 +184,8 @@ def request(sock, question, delays, token=None, clock=time.perf_counter):
     token = new_token() if token is None else token
     attempts, answer = [], None
     for wait in delays:
+        at = clock()  # not after the send: a busy machine may go on only when the answer has come
         sent, refused = send(sock, token + question)
-        at = clock()
         deadline, ignored = at + wait, 0
         while answer is None and (left := deadline - clock()) > 0:
             sock.settimeout(left)

@@ -83,20 +83,21 @@ def _start_helper():
         raise LanError(f"a LAN of several hosts needs Linux network namespaces, and this is {sys.platform}")
     if importlib.util.find_spec("pyroute2") is None:
         raise LanError("the package pyroute2 is missing: python -m pip install pyroute2")
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with theirs:  # closed here once the helper has it: else nobody would notice a helper that dies
-        try:
-            process = _spawn(theirs.fileno())
-        except (OSError, AttributeError) as problem:  # AttributeError: a Python built without pidfd_open
-            ours.close()
-            raise LanError(f"the LAN's helper process did not start: {problem}") from problem
+    ours = process = None
     try:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:  # closed here once the helper has it: else nobody would notice a helper that dies
+            process = _spawn(theirs.fileno())
         if reason := _hello(ours):
             raise LanError(reason)
-    except BaseException:  # Ctrl-C too
-        ours.close()
-        process.kill()
-        process.wait()
+    except BaseException as problem:  # Ctrl-C too
+        if ours:
+            ours.close()
+        if process:
+            process.kill()
+            process.wait()
+        if isinstance(problem, (OSError, AttributeError)):  # AttributeError: a Python built without pidfd_open
+            raise LanError(f"the LAN's helper process did not start: {problem}") from problem
         raise
     return process, ours
 

@@ -36,7 +36,12 @@ STYLE = {
 
 
 def use_style():
-    """Give the plots of this kernel the look of the lessons."""
+    """Give the plots of this kernel the look of the lessons.
+
+    It loads Matplotlib's backend too, which would else be loaded by the first plot: an interrupt just then leaves
+    half a backend, and no plot works until the kernel is restarted.
+    """
+    plt.switch_backend(plt.get_backend())
     plt.rcParams.update(STYLE)
 
 
