@@ -4,7 +4,6 @@ import asyncio
 import collections
 import concurrent.futures
 import contextlib
-import gc
 import itertools
 import os
 import queue
@@ -137,6 +136,5 @@ def interruptions(act, module):
 
 def held():
     """Return what this process holds: open files, where the system tells how many, and threads."""
-    gc.collect()  # what an earlier test has left in a cycle is not this one's
     files = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else None
     return files, threading.active_count()

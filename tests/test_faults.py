@@ -7,6 +7,7 @@ rules), and tests on real sockets, programs or networks. Names are those of the 
 import ast
 import collections
 import contextlib
+import functools
 import inspect
 import signal
 import subprocess
@@ -270,6 +271,7 @@ FAULTS = {
 }
 
 
+@functools.cache
 def functions_in(name):
     """Return the names of the test functions in test_`name`.py."""
     tree = ast.parse((HERE / f"test_{name}.py").read_text(encoding="utf-8"))

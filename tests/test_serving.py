@@ -3,6 +3,7 @@
 import concurrent.futures
 import contextlib
 import errno
+import gc
 import socket
 import sys
 import threading
@@ -189,6 +190,13 @@ def test_follow_ends_when_its_patience_does():
         assert [len(records) for _, records in server.follow(patience=0.05)] == [1]
 
 
+@pytest.fixture
+def before():
+    """Return what this process holds, without what earlier tests have left in cycles."""
+    gc.collect()
+    return held()
+
+
 def test_a_busy_port_is_an_error_and_nothing_stays_open():
     with Server(bytes.upper) as server:
         before = held()
@@ -199,11 +207,10 @@ def test_a_busy_port_is_an_error_and_nothing_stays_open():
         assert server._sock.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR) == 0
 
 
-def test_start_and_stop_a_thousand_times_on_one_port():
+def test_start_and_stop_a_thousand_times_on_one_port(before):
     with Server(bytes.upper) as first:
         port = first.address[1]
     server = Server(loopback.respond, port=port)
-    before = held()
     with loopback.udp_socket() as sock:
         for _ in range(1000):
             with server:
@@ -244,8 +251,7 @@ def test_stops_quickly_under_a_flood():
     assert sorted(stopping)[2] < 0.25, "a busy machine may be slow, but not most times"
 
 
-def test_an_interrupt_at_any_line_of_start_leaves_nothing():
-    before = held()
+def test_an_interrupt_at_any_line_of_start_leaves_nothing(before):
     server = Server(bytes.upper)
     for number, _ in enumerate(interruptions(server.start, serving)):
         assert held() == before, f"after line {number + 1}"
@@ -272,8 +278,7 @@ def test_an_interrupt_while_the_thread_begins(monkeypatch):
     assert complaints == [] and not server.running
 
 
-def test_an_interrupt_at_any_line_of_stop_is_mended_by_the_next_stop():
-    before = held()
+def test_an_interrupt_at_any_line_of_stop_is_mended_by_the_next_stop(before):
     server = Server(bytes.upper).start()
     for _ in interruptions(server.stop, serving):
         server.stop()
@@ -283,8 +288,7 @@ def test_an_interrupt_at_any_line_of_stop_is_mended_by_the_next_stop():
 
 
 @pytest.mark.parametrize("act", [lambda: hold("test", Server(bytes.upper)), stop_all])
-def test_an_interrupt_at_any_line_of_a_cell_is_mended_by_stop_all(act):
-    before = held()
+def test_an_interrupt_at_any_line_of_a_cell_is_mended_by_stop_all(before, act):
     hold("test", Server(bytes.upper))
     for _ in interruptions(act, serving):
         stop_all()
