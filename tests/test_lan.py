@@ -344,6 +344,37 @@ def test_ipv6_link_local_and_multicast():
         assert heard(hears["dave"]) == []
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only there networks are built")
+def test_which_ipv6_addresses_are_usable():
+    from udplab.lan import building
+
+    address = "fe800000000000000000000000000001 02 40 20"
+    table = f"{address} 80     eth0\n{address} c0     eth1\n{address} 40 eth2\n{address} 00 lo\n"
+    assert building.usable(table) == {"eth0", "lo"} and building.usable("") == set()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there networks are built")
+def test_who_waits_for_ipv6_addresses(monkeypatch):
+    """Not where IPv6 is off; otherwise until the last one is there."""
+    from udplab.lan import building
+
+    tables = ["f 02 40 20 c0 eth0\nf 02 40 20 80 eth1\n", "f 02 40 20 80 eth0\nf 02 40 20 80 eth1\n"]
+    files = {f"/proc/sys/net/ipv6/conf/eth{number}/disable_ipv6": f"{number // 2}\n" for number in range(3)}
+
+    class Proc(type(Path())):
+        def exists(self):
+            return str(self) in files
+
+        def read_text(self):
+            return tables.pop(0) if self.name == "if_inet6" else files[str(self)]
+
+    monkeypatch.setattr(building, "Path", Proc)
+    building.wait_for_link_local(["eth2", "eth3"])  # switched off, and a kernel without it
+    assert len(tables) == 2
+    building.wait_for_link_local(["eth0", "eth1", "eth2"])
+    assert tables == []
+
+
 @real
 def test_checksums_are_right_in_a_capture():
     with lan.switch("alice", "bob") as net, net["bob"].capture() as seen:

@@ -75,6 +75,9 @@ def build(network, hosts, switched):
         namespace_call("setns", network[name], CLONE_NEWNET)
         with iproute() as ip:
             wait_until_up(ip, [link["index"] for link in ip.get_links() if not carries(link)])
+    for host in hosts:
+        namespace_call("setns", network[host["name"]], CLONE_NEWNET)
+        wait_for_link_local([each["name"] for each in host["interfaces"] if each["mtu"] >= 1280])  # IPv6's least MTU
     return indexes
 
 
@@ -147,6 +150,25 @@ def wait_until_up(ip, waiting):
     while waiting := [index for index in waiting if not carries(ip.get_links(index)[0])]:
         if time.monotonic() > deadline:
             raise TimeoutError("the links did not come up within 20 s")
+
+
+def wait_for_link_local(names):
+    """Return when the IPv6 link-local addresses of these interfaces can be used, where IPv6 is on.
+
+    The kernel makes them, and admits them, from a work queue too. Until then a send says "cannot assign".
+    """
+    switches = {name: Path(f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6") for name in names}
+    waiting = {name for name, switch in switches.items() if switch.exists() and switch.read_text().strip() == "0"}
+    deadline = time.monotonic() + 20
+    while waiting and not waiting <= usable(Path("/proc/net/if_inet6").read_text()):
+        if time.monotonic() > deadline:
+            raise TimeoutError("the IPv6 addresses were not ready within 20 s")
+        time.sleep(0.001)
+
+
+def usable(table):
+    """Return the names of interfaces with an IPv6 address that is not tentative (0x40), from the text of if_inet6."""
+    return {name for *_, flags, name in map(str.split, table.splitlines()) if not int(flags, 16) & 0x40}
 
 
 def carries(link):
