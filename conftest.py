@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import hypothesis
@@ -20,10 +21,20 @@ hypothesis.settings.register_profile("udplab", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("udplab")
 
 
-def pytest_configure():
-    """Let Ctrl-C end the programs that tests start, also where a shell runs the tests in the background."""
+def pytest_configure(config):
+    """Let Ctrl-C end the programs that tests start, also where a shell runs the tests in the background.
+
+    Kernels keep no history: it is the reader's, and its thread opens files while a test compares what is open.
+    """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if not hasattr(config, "workerinput"):  # the workers of xdist inherit it
+        home = tempfile.TemporaryDirectory(prefix="udplab-ipython-", ignore_cleanup_errors=True)
+        config.add_cleanup(home.cleanup)
+        profile = Path(home.name, "profile_default")
+        profile.mkdir()
+        (profile / "ipython_kernel_config.py").write_text("c.HistoryManager.enabled = False\n")
+        os.environ["IPYTHONDIR"] = home.name
 
 
 def pytest_addoption(parser):

@@ -32,15 +32,17 @@ def copied(cells):
 
 
 LOOK = """
-import gc, os, socket, threading
+import gc, os, re, socket, threading
 from zmq.utils.garbage import gc as collector
 if not collector.is_alive():
     collector.start()  # a thread that pyzmq starts, and keeps, at the first big message
 def look():
     gc.collect()
+    files = [os.path.realpath(f"/proc/self/fd/{number}") for number in os.listdir("/proc/self/fd")]
+    kinds = sorted(re.sub("[0-9]+", "", file) for file in files)
     children = [open(f"/proc/self/task/{task}/children").read() for task in os.listdir("/proc/self/task")]
     threads = sorted(thread.name for thread in threading.enumerate())
-    return len(os.listdir("/proc/self/fd")), threads, sorted(children), socket.if_nameindex()
+    return kinds, threads, sorted(children), socket.if_nameindex()
 seen = look()
 """
 COMPARE = "print('as before' if look() == seen else (seen, look()))"
