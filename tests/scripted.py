@@ -60,6 +60,9 @@ class ScriptedSocket:
     def close(self):
         self.closed = True
 
+    def fileno(self):
+        return -1 if self.closed else 3
+
     def __enter__(self):
         return self
 
@@ -106,12 +109,12 @@ def run_async(function):
 
 
 @contextlib.contextmanager
-def interrupt_at(number, module):
-    """Raise KeyboardInterrupt in this thread before the `number`-th line of a module's code that runs in the block."""
-    lines = itertools.count(1)
+def interrupt_at(number, *modules):
+    """Raise KeyboardInterrupt in this thread before the `number`-th line of the modules' code that the block runs."""
+    lines, files = itertools.count(1), {module.__file__ for module in modules}
 
     def trace(frame, event, _):
-        if frame.f_code.co_filename != module.__file__:
+        if frame.f_code.co_filename not in files:
             return None
         if event == "line" and next(lines) == number:
             raise KeyboardInterrupt
@@ -125,10 +128,10 @@ def interrupt_at(number, module):
         sys.settrace(before)
 
 
-def interruptions(act, module):
+def interruptions(act, *modules):
     """Call `act` again and again, interrupted one line later each time, until it gets through; yield in between."""
     for number in itertools.count(1):
-        with contextlib.suppress(KeyboardInterrupt), interrupt_at(number, module):
+        with contextlib.suppress(KeyboardInterrupt), interrupt_at(number, *modules):
             act()
             return
         yield

@@ -279,12 +279,31 @@ def test_an_interrupt_while_the_thread_begins(monkeypatch):
 
 
 def test_an_interrupt_at_any_line_of_stop_is_mended_by_the_next_stop(before):
+    """Also inside Thread.join, which then no longer waits for the thread's very end."""
     server = Server(bytes.upper).start()
-    for _ in interruptions(server.stop, serving):
+    port = server.port = server.address[1]
+    for number, _ in enumerate(interruptions(server.stop, serving, threading)):
         server.stop()
-        assert held() == before
-        server.start()
-    assert held() == before
+        until = time.monotonic() + 60
+        while held() != before and time.monotonic() < until:
+            time.sleep(0)
+        assert held() == before, f"after line {number + 1}"
+        assert server.start().address[1] == port
+    assert held() == before and number > 20
+
+
+def test_an_interrupt_at_any_line_of_follow_leaves_a_server_that_answers_and_stops(before):
+    """Each time another server, with an empty log: each of its records would be another line to interrupt."""
+    lines = interruptions(lambda: list(servers[-1].follow(patience=0)), serving, threading)
+    servers = [Server(bytes.upper).start()]
+    with loopback.udp_socket() as sock:
+        for _ in lines:
+            assert loopback.ask(sock, servers[-1].address, b"x", timeout=60).answer == b"X"
+            assert [len(records) for _, records in servers[-1].follow(patience=0)] == [1]
+            servers[-1].stop()
+            servers.append(Server(bytes.upper).start())
+    servers[-1].stop()
+    assert held() == before and len(servers) > 10
 
 
 @pytest.mark.parametrize("act", [lambda: hold("test", Server(bytes.upper)), stop_all])

@@ -9,10 +9,14 @@ The rules:
   (their mistake) or errors (ours).
 - Whoever holds an answer finds it in the log and in the counts.
 - Nothing is printed here. A full pipe or a busy notebook never holds up an answer.
+- Ctrl-C may come at any moment. Events and `is_alive` are Python code that it can cut in two: an Event's lock then
+  stays taken, a living thread counts as ended (CPython up to 3.12). So news goes through a SimpleQueue, which is C,
+  and the thread runs as long as its socket is open.
 """
 
 import collections
 import contextlib
+import queue
 import socket
 import sys
 import threading
@@ -86,23 +90,24 @@ class Server:
         """
         if self.running:
             raise RuntimeError(f"this server is already running at {self.address}")
-        sock = None
+        sock = thread = None
         try:
             # No SO_REUSEADDR: on Linux it would let a second server take every datagram of the first.
             sock = self._make_socket(socket.AF_INET, socket.SOCK_DGRAM)
             sock.bind((self.host, self.port))
             self.address = sock.getsockname()
-            self._sock = sock
-            self._stopping = False
             name = "udplab server at {}:{}".format(*self.address)
             # The socket goes along: after Ctrl-C in start() the thread may begin when this server has let go of it.
-            self._thread = threading.Thread(target=self._serve, args=(sock,), name=name, daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._serve, args=(sock,), name=name, daemon=True)
+            self._stopping = False
+            self._thread, self._sock = thread, sock
+            thread.start()
             return self
         except BaseException:  # Ctrl-C too: nobody could stop a server that was never handed out
+            self._stopping = True
+            if sock is not None and (thread is None or thread.ident is None):
+                sock.close()  # no thread has it; one that begins now finds it closed
             self.stop()
-            if sock is not None:
-                sock.close()
             raise
 
     def stop(self, patience=5.0):
@@ -111,19 +116,22 @@ class Server:
         Raises TimeoutError if `respond` has not come back after `patience` seconds. The thread then ends, and
         closes its socket, as soon as `respond` returns.
         """
-        thread, sock = self._thread, self._sock  # another thread may stop it as well
-        if thread is None:
+        thread, sock = self._thread, self._sock
+        if thread is None or sock is None:  # another thread may have stopped it
             return
         self._stopping = True
         deadline = time.monotonic() + patience
-        while thread.is_alive():
-            self._wake(sock)
-            thread.join(0.02)
-            if thread.is_alive() and time.monotonic() > deadline:
-                raise TimeoutError(f"respond() has kept the server at {self.address} busy for {patience} s")
-        self._thread = self._sock = None
-        if self._news:
-            self._news.set()
+        with contextlib.suppress(RuntimeError):  # Ctrl-C in start(): a thread that has hardly begun cannot be joined
+            while sock.fileno() != -1:
+                self._wake(sock)
+                thread.join(0.02)
+                if sock.fileno() != -1 and time.monotonic() > deadline:
+                    raise TimeoutError(f"respond() has kept the server at {self.address} busy for {patience} s")
+            thread.join()
+        sock.close()
+        self._sock = self._thread = None
+        if self._news is not None:
+            self._news.put(None)
 
     def __enter__(self):
         return self.start()
@@ -133,8 +141,9 @@ class Server:
 
     @property
     def running(self):
-        """True from start() until the thread has ended."""
-        return self._thread is not None and self._thread.is_alive()
+        """True from start() until the thread has closed the socket, its last act."""
+        sock = self._sock
+        return sock is not None and sock.fileno() != -1
 
     @property
     def log(self):
@@ -155,11 +164,12 @@ class Server:
         missed: how many datagrams came and left the log since the last look
         patience: seconds without news after which it ends as well; None waits on
         """
-        self._news = news = threading.Event()
+        self._news = news = queue.SimpleQueue()
         last, waited = 0, False
         while True:
             running = self.running
-            news.clear()
+            while not news.empty():
+                news.get()
             records = [record for record in self.log if record.number > last]
             if records:
                 yield records[0].number - last - 1, records
@@ -167,7 +177,9 @@ class Server:
             elif not running or (waited and patience is not None):
                 return
             else:
-                news.wait(1.0 if patience is None else patience)  # Windows lets Ctrl-C through only when a wait ends
+                # Ctrl-C that comes just before a wait is seen when it ends; on Windows, any that comes during one.
+                with contextlib.suppress(queue.Empty):
+                    news.get(timeout=1.0 if patience is None else patience)
                 waited = True
 
     def _settle(self):
@@ -214,8 +226,8 @@ class Server:
                 start = copied((data[:SHOWN], b""))
                 note((number, received, peer, start, len(data), done, answer and answer[:SHOWN], sent, why))
                 counts[done] += 1
-                if self._news:
-                    self._news.set()
+                if self._news is not None and self._news.empty():
+                    self._news.put(None)
                 self._answering = False
 
     def _wake(self, sock):
