@@ -1,5 +1,6 @@
 """Fixtures that several test files share."""
 
+import itertools
 import json
 import os
 import re
@@ -11,7 +12,9 @@ import tempfile
 from pathlib import Path
 
 import hypothesis
+import nbval.kernel
 import pytest
+from jupyter_client.manager import KernelManager
 
 from udplab import lan
 from udplab.__main__ import NOTEBOOKS, command, config_path
@@ -24,17 +27,31 @@ hypothesis.settings.load_profile("udplab")
 def pytest_configure(config):
     """Let Ctrl-C end the programs that tests start, also where a shell runs the tests in the background.
 
-    Kernels keep no history: it is the reader's, and its thread opens files while a test compares what is open.
+    Kernels keep no history: it is the user's, and its thread opens files while a test compares what is open.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    if not hasattr(config, "workerinput"):  # the workers of xdist inherit it
-        home = tempfile.TemporaryDirectory(prefix="udplab-ipython-", ignore_cleanup_errors=True)
-        config.add_cleanup(home.cleanup)
-        profile = Path(home.name, "profile_default")
-        profile.mkdir()
-        (profile / "ipython_kernel_config.py").write_text("c.HistoryManager.enabled = False\n")
-        os.environ["IPYTHONDIR"] = home.name
+    home = tempfile.TemporaryDirectory(prefix="udplab-", ignore_cleanup_errors=True)
+    config.add_cleanup(home.cleanup)
+    profile = Path(home.name, "profile_default")
+    profile.mkdir()
+    (profile / "ipython_kernel_config.py").write_text("c.HistoryManager.enabled = False\n")
+    os.environ["IPYTHONDIR"] = home.name
+    if sys.platform != "win32":
+        nbval.kernel.KernelManager = UnixKernelManager
+
+
+class UnixKernelManager(KernelManager):
+    """Talks to its kernel by Unix sockets.
+
+    A kernel's TCP ports are chosen some time before it takes them, and another test process may choose the same: it
+    happened each 100th time that four started at once.
+    """
+
+    numbers = itertools.count(1)
+
+    def __init__(self, **details):
+        super().__init__(transport="ipc", ip=f"{os.environ['IPYTHONDIR']}/{next(self.numbers)}", **details)
 
 
 def pytest_addoption(parser):
@@ -82,7 +99,8 @@ def browser_type_launch_args():
         pytest.skip("no Chromium found: install it (Debian: apt-get install chromium) to run the browser tests")
     root = hasattr(os, "geteuid") and os.geteuid() == 0
     quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
-    return {"executable_path": path, "args": [*quiet, *(["--no-sandbox"] if root else [])]}
+    arguments = [*quiet, *(["--no-sandbox"] if root else [])]
+    return {"executable_path": path, "args": arguments, "timeout": 120_000}  # ms: a cold start on a busy machine
 
 
 @pytest.fixture(scope="session")
@@ -122,5 +140,5 @@ def lab(browser_type_launch_args, tmp_path_factory):
             yield found[0]
         finally:
             server.terminate()
-            server.wait(20)
-            drain.wait(5)
+            server.wait(120)
+            drain.wait(60)

@@ -112,7 +112,7 @@ def test_discovery_finds_the_servers_of_the_subnet(net):
         for name in ("bob", "carol", "dave")
     ]
     with servers[0], servers[1], servers[2], net["alice"].socket() as sock:
-        found = discovery.find(sock, ("10.0.0.255", 1060), b"time")
+        found = discovery.find(sock, ("10.0.0.255", 1060), b"time", wait=2)
     assert found == {("10.0.0.2", 1060): b"bob", ("10.0.0.3", 1060): b"carol"}
 
 
@@ -137,7 +137,7 @@ def test_a_server_never_answers_a_broadcast_source(net):
     with Server(respond, "", 1060, make_socket=net["bob"].socket) as server, net["alice"].socket() as sock:
         assert server._sock.getsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST) == 0
         discovery.send_forged(net["carol"], ("10.0.0.255", 1060), ("10.0.0.2", 1060), b"find time 1")
-        assert len(discovery.find(sock, ("10.0.0.2", 1060), b"time")) == 1
+        assert len(discovery.find(sock, ("10.0.0.2", 1060), b"time", wait=2)) == 1
         assert server.counts == {"received": 2, "answered": 1, "dropped": 0, "bad": 0, "errors": 1}
         assert "PermissionError" in server.log[0].why
 

@@ -15,8 +15,9 @@ import sys
 import time
 from pathlib import Path
 
-import jupyter_client.manager
 import pytest
+from nbval.kernel import start_new_kernel
+from scripted import lasting_port
 
 from udplab import broadcast, discovery, loopback, mtu, probing, retry, terminal
 from udplab.serving import Record, Server
@@ -73,7 +74,8 @@ FAULTS = {
     7: Row(
         "a source that cannot be answered",
         "counts the error and goes on",
-        "serving.test_a_peer_that_cannot_be_answered_is_counted serving.test_the_log_adds_up_for_any_fates",
+        "serving.test_a_peer_that_cannot_be_answered_is_counted serving.test_the_log_adds_up_for_any_fates "
+        "retry_network.test_a_late_answer_that_cannot_be_sent_keeps_no_other",
         "broadcast_lan.test_sources_that_cannot_be_answered_are_counted_and_survived "
         "broadcast_lan.test_a_server_never_answers_a_broadcast_source",
     ),
@@ -81,6 +83,7 @@ FAULTS = {
         "a datagram from itself; two servers that answer each other",
         "never answers itself, nor what looks like an answer",
         "serving.test_port_0_and_itself_get_no_answer retry.test_an_answer_gets_no_answer "
+        "serving.test_a_server_on_every_address_knows_itself_by_any_loopback_address "
         "broadcast.test_a_server_answers_only_its_own_question "
         "retry_network.test_no_two_servers_answer_each_other_for_ever",
         "retry_network.test_the_loop_and_its_end retry_network.test_a_datagram_from_itself_gets_no_answer "
@@ -132,7 +135,7 @@ FAULTS = {
         "a forged answer from another port",
         "ignores it",
         "loopback.test_the_answer_of_the_server_counts_and_strangers_do_not",
-        "retry.test_strangers_are_filtered",
+        "loopback.test_a_stranger_with_another_port_is_not_heard retry.test_strangers_are_filtered",
     ),
     16: Row(
         "a forged answer from the right port",
@@ -166,7 +169,7 @@ FAULTS = {
     20: Row(
         "options before the host",
         "uses the parsed host",
-        "loopback.test_the_port_may_stand_before_the_role",
+        "faults.test_the_host_is_the_parsed_one",
         "retry.test_client_uses_the_parsed_host_and_says_what_it_saw mtu.test_command_line_sends "
         "broadcast.test_the_program_from_end_to_end",
     ),
@@ -174,14 +177,14 @@ FAULTS = {
         "an unknown host, an address that is not ours, an empty host",
         "one line, exit status 1",
         "project.test_why_a_server_cannot_listen broadcast.test_fault_27_every_failure_is_one_line "
-        "faults.test_a_strange_host_is_one_printable_line",
+        "faults.test_a_strange_host_is_one_printable_line faults.test_a_client_of_nobody_is_told_so",
         "retry.test_expected_failures_are_one_line mtu.test_command_line_refuses "
         "broadcast.test_expected_failures_of_the_program",
     ),
     22: Row(
         "a port in use",
         "one line that names it",
-        "project.test_why_a_server_cannot_listen",
+        "project.test_why_a_server_cannot_listen serving.test_a_busy_port_is_an_error_and_nothing_stays_open",
         "faults.test_a_port_in_use_is_one_line loopback.test_a_port_in_use_is_one_line",
     ),
     23: Row(
@@ -190,8 +193,10 @@ FAULTS = {
         "faults.test_what_an_interrupt_becomes "
         "faults.test_a_program_says_what_it_could_not_show_and_stops_its_server "
         "serving.test_an_interrupt_at_any_line_of_start_leaves_nothing "
-        "serving.test_an_interrupt_at_any_line_of_stop_is_mended_by_the_next_stop",
-        "faults.test_ctrl_c_ends_every_program_quietly loads.test_100_interrupts_of_programs_at_random_moments",
+        "serving.test_an_interrupt_at_any_line_of_stop_is_mended_by_the_next_stop "
+        "serving.test_an_interrupt_at_any_line_of_follow_leaves_a_server_that_answers_and_stops",
+        "faults.test_ctrl_c_ends_every_program_quietly loads.test_1000_interrupts_of_servers_under_fire "
+        "loads.test_100_interrupts_of_programs_at_random_moments",
     ),
     24: Row(
         "a platform without MTU options",
@@ -386,6 +391,22 @@ def test_only_the_server_of_lesson_2_1_decides_where_it_listens(monkeypatch):
     assert [(server.host, server.port) for server in servers] == [("127.0.0.1", 0)]
 
 
+@pytest.mark.parametrize("module", [retry, broadcast])
+def test_the_host_is_the_parsed_one(module, monkeypatch):
+    """Row 20."""
+    calls = []
+    monkeypatch.setattr(module, "client", lambda *arguments: calls.append(arguments))
+    module.main(["-p", "5005", "client", "127.0.0.1"])
+    assert calls == [("127.0.0.1", 5005)]
+
+
+def test_a_client_of_nobody_is_told_so():
+    """Row 21: for Python, an empty host is this machine."""
+    for client in (retry.client, loopback.connect, broadcast.client):
+        with pytest.raises(OSError, match="empty"):
+            client("", 5005)
+
+
 class Followed:
     """A server whose log has left the reader behind, and whose reader then presses Ctrl-C."""
 
@@ -476,7 +497,7 @@ except KeyboardInterrupt:
 
 def test_an_interrupt_in_the_first_plot_spoils_no_later_one():
     """Without the backend loaded before, every later plot would end in a NameError."""
-    manager, client = jupyter_client.manager.start_new_kernel()
+    manager, client = start_new_kernel(120, "python3")
     try:
         replies = [
             client.execute(code, reply=True, timeout=120)["content"] for code in (HALF, "plt.figure(); plt.show()")
@@ -498,13 +519,12 @@ print("ready")
 @pytest.mark.skipif(sys.platform == "win32", reason="the port may stay in use for a while")
 def test_a_kernel_is_interrupted_and_restarted():
     """A cell waits for ever and is interrupted, run again, and again after a restart: on one port, which is free."""
-    with silent_server() as sock:
-        port = sock.getsockname()[1]
+    port = lasting_port()
     waits = CELL.format(port=port, rest="list(server.follow())")
     asks = CELL.format(
         port=port, rest="sock = loopback.udp_socket(); print(loopback.ask(sock, server.address, b'hi').answer)"
     )
-    manager, client = jupyter_client.manager.start_new_kernel()
+    manager, client = start_new_kernel(120, "python3")
     try:
 
         def interrupt(message):

@@ -10,7 +10,6 @@ import os
 import random
 import select
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ import jupyter_client
 import nbclient
 import nbformat
 import pytest
+from scripted import helpers
 
 from udplab import discovery, loopback, lossy, retry, trials
 from udplab.serving import Server
@@ -46,9 +46,13 @@ with {server} as server:
         told = server.counts | {{"log": len(server.log), "resident": resident()}}
         told["lost"] = loopback.kernel_drops(server._sock) + network.lost
         print(json.dumps(told), flush=True)
-    begin = time.perf_counter()
-    server.stop()
-    print(time.perf_counter() - begin, flush=True)
+    spans, server.port = [], server.address[1]
+    for _ in range(3):
+        begin = time.perf_counter()
+        server.stop()
+        spans.append(time.perf_counter() - begin)
+        server.start()
+    print(sorted(spans)[1], flush=True)
 """
 
 
@@ -142,10 +146,11 @@ def test_a_flood_of_100_000_random_datagrams(name, measured):
         while not select.select([process.stdout], [], [], 0)[0]:
             flooder.sendto(next(flood), address)
         seconds = float(process.stdout.readline())
-        assert seconds < 0.25
+        assert seconds < 0.25, "a busy machine may be slow, but not most times"
+    fate = "counted" if probe(0)[1] is None else f"answered ({probes.count(1):,} at once)"
     measured(
-        f"flood at {name}: {after['received']:,} taken, {after['lost']:,} lost before it, 2,000 probes "
-        f"answered ({probes.count(1):,} at once), memory {grown:+.1f} MB, stopped in {seconds * 1000:.0f} ms"
+        f"flood at {name}: {after['received']:,} taken, {after['lost']:,} lost before it, 2,000 probes {fate}, "
+        f"memory {grown:+.1f} MB, stopped in {seconds * 1000:.0f} ms"
     )
 
 
@@ -193,7 +198,7 @@ async def run(notebook, ip):
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such sockets")
 def test_40_kernels_at_once(tmp_path, measured):
     """30 readers of lesson 2-1 and 10 of lesson 2-3 on one machine: all get to the end, without an error."""
-    before = socket.if_nameindex()
+    before = helpers()
     names = ["2-1-loopback"] * 30 + ["2-3-mtu"] * 10
     random.Random(40).shuffle(names)
 
@@ -206,7 +211,8 @@ def test_40_kernels_at_once(tmp_path, measured):
         errors = pool.submit(asyncio.run, together()).result()
     seconds = time.perf_counter() - begin
     assert errors == [[]] * 40
-    assert socket.if_nameindex() == before
+    while not helpers() <= before:  # they end when they see that their kernels have
+        time.sleep(0.01)
     measured(f"30 kernels with lesson 2-1 and 10 with lesson 2-3 at once: all to the end in {seconds:.0f} s")
 
 

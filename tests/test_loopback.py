@@ -13,7 +13,7 @@ import time
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from scripted import ScriptedClient, run_async
+from scripted import ScriptedClient, lasting_port, run_async
 
 from udplab import exercises, lan, loopback, panels
 from udplab.exercises import loopback as exercise
@@ -35,7 +35,7 @@ def test_respond_counts_bytes():
 def test_every_record_can_be_told_in_a_line():
     with Server(loopback.respond) as server, loopback.udp_socket() as sock:
         sock.sendto(b"Your data was 5 bytes long", server.address)
-        loopback.ask(sock, server.address, b"hello")
+        loopback.ask(sock, server.address, b"hello", timeout=60)
     dropped, answered = map(loopback.in_words, server.log)
     assert dropped.endswith("says b'Your data was 5 bytes long' - dropped: no answer wanted")
     assert answered.endswith("says b'hello'")
@@ -84,6 +84,16 @@ def test_the_answer_of_the_server_counts_and_strangers_do_not():
     assert client.sent == [(100.0, b"?", SERVER)]
 
 
+def test_a_stranger_with_another_port_is_not_heard():
+    """Row 15, on real sockets: both have the server's address, 127.0.0.1."""
+    with loopback.udp_socket() as server, loopback.udp_socket() as stranger, loopback.udp_socket() as client:
+        for sock in (server, stranger, client):
+            sock.bind(("127.0.0.1", 0))
+        stranger.sendto(b"forged", client.getsockname())
+        server.sendto(b"true", client.getsockname())
+        assert loopback.answer_from(client, server.getsockname(), timeout=60) == b"true"
+
+
 def test_the_deadline_is_absolute_under_a_flood_of_junk():
     client = ScriptedClient(*[(0.3, b"junk", STRANGER)] * 100)
     with pytest.raises(TimeoutError, match=r"No answer from 127.0.0.1, port 1060, within 1 s"):
@@ -101,7 +111,7 @@ def test_a_refused_port_on_windows_is_waited_for():
 
 def test_round_trips_come_in_batches_of_the_right_number():
     with Server(loopback.respond) as server:
-        batches = list(loopback.round_trips(server.address, size=9, count=105, batch=50))
+        batches = list(loopback.round_trips(server.address, size=9, count=105, batch=50, timeout=60))
     assert [len(batch) for batch in batches] == [50, 50, 5]
     assert all(0 < value < 1 for batch in batches for value in batch)
     assert {record.size for record in server.log} == {9} and server.counts["answered"] == 105
@@ -129,9 +139,7 @@ def test_round_trips_wait_between_datagrams_and_close_their_socket_when_stopped(
 
 
 def test_round_trips_to_a_dead_port_are_nan():
-    with Server(loopback.respond) as server:
-        address = server.address
-    (times,) = loopback.round_trips(address, count=3, timeout=0.05)
+    (times,) = loopback.round_trips(("127.0.0.1", lasting_port()), count=3, timeout=0.05)
     assert np.isnan(times).all()
 
 
@@ -190,7 +198,10 @@ def test_without_a_count_of_the_kernel_a_silence_ends_the_burst(monkeypatch):
 
 def test_the_largest_payload_and_one_more():
     with Server(loopback.respond) as server, loopback.udp_socket() as sock:
-        assert loopback.ask(sock, server.address, bytes(loopback.LARGEST)).answer == b"Your data was 65507 bytes long"
+        assert (
+            loopback.ask(sock, server.address, bytes(loopback.LARGEST), timeout=60).answer
+            == b"Your data was 65507 bytes long"
+        )
         with pytest.raises(OSError):
             sock.sendto(bytes(loopback.LARGEST + 1), server.address)
 
@@ -266,7 +277,7 @@ def test_bad_datagrams_are_shown_in_one_line_and_survived(running):
     process, port = running
     with loopback.udp_socket() as sock:
         for data in (b"\xff\n\x1b[31m", b"", bytes(65_507)):
-            loopback.ask(sock, ("127.0.0.1", port), data)
+            loopback.ask(sock, ("127.0.0.1", port), data, timeout=60)
     lines = [process.stdout.readline() for _ in range(3)]
     assert "says b'\\xff\\n\\x1b[31m'" in lines[0] and "says b''" in lines[1]
     assert lines[2].endswith("(the first 200 of 65507 bytes)\n") and len(lines[2]) < 300

@@ -15,6 +15,7 @@ import matplotlib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scripted import lasting_port
 
 matplotlib.use("agg")
 
@@ -829,9 +830,10 @@ def test_command_line_on_an_unknown_platform():
 
 @pytest.mark.skipif(os.name != "posix", reason="needs a SIGINT that can be sent to one process")
 def test_command_line_answers_and_probes():
-    with subprocess.Popen(command("127.0.0.1", "--answer", "-p", 0), cwd=REPO, stdout=subprocess.PIPE,
+    port = str(lasting_port())
+    with subprocess.Popen(command("127.0.0.1", "--answer", "-p", port), cwd=REPO, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, text=True) as server:  # fmt: skip
-        port = server.stdout.readline().split()[-1].strip(")\n")
+        assert server.stdout.readline() == f"Listening at ('127.0.0.1', {port})\n"
         done = run("127.0.0.1", "-p", port, "--probe")
         server.send_signal(signal.SIGINT)
         _, errors = server.communicate(timeout=60)

@@ -15,6 +15,7 @@ import threading
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scripted import lasting_port
 
 from udplab import lossy, retry, trials
 from udplab.exercises import retry as exercise
@@ -365,12 +366,11 @@ def test_connect_sends_nothing():
 
 def test_dead_port_is_refused_and_a_late_server_is_found():
     """Rows 10 and 11 on real sockets: the server starts when the policy asks for the second wait."""
-    with silent_socket() as sock:
-        address = sock.getsockname()
+    address = ("127.0.0.1", lasting_port())
     server = Server(retry.respond, *address)
 
     def delays():
-        yield 0.05
+        yield 0.5
         server.start()
         yield 5.0
 
@@ -388,8 +388,7 @@ def test_dead_port_is_refused_and_a_late_server_is_found():
 @pytest.mark.skipif(sys.platform != "linux", reason="how a pending refusal meets a send is Linux' way")
 def test_a_pending_refusal_costs_no_send():
     """Row 11: the error is not read by a recv, so that the next send meets it."""
-    with silent_socket() as sock:
-        address = sock.getsockname()
+    address = ("127.0.0.1", lasting_port())
     with retry.connect(*address) as client:
         client.send(b"nobody is there")
         with Server(retry.respond, *address) as server:

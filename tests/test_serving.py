@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scripted import ScriptedSocket, held, interruptions
+from scripted import ScriptedSocket, held, interruptions, lasting_port
 
 from udplab import loopback, serving
 from udplab.serving import Server, hold, shown, stop_all
@@ -101,6 +101,13 @@ def test_port_0_and_itself_get_no_answer():
     assert server.counts["dropped"] == 2
 
 
+def test_a_server_on_every_address_knows_itself_by_any_loopback_address():
+    for own in ("127.0.0.1", "127.9.9.9"):
+        assert serving.unanswerable((own, 1060), ("0.0.0.0", 1060)) == "from this server itself"
+    for other in (("127.0.0.1", 1061), ("10.0.0.1", 1060)):
+        assert serving.unanswerable(other, ("0.0.0.0", 1060)) == ""
+
+
 def test_goes_on_when_windows_reports_what_became_of_an_answer():
     too_long = OSError("its time to live ended")
     too_long.winerror = 10052
@@ -127,7 +134,7 @@ def test_a_broken_function_does_not_end_a_real_server():
 def test_whoever_holds_an_answer_finds_it_in_log_and_counts():
     with Server(loopback.respond) as server, loopback.udp_socket() as sock:
         for number in range(1, 301):
-            loopback.ask(sock, server.address, b"x")
+            loopback.ask(sock, server.address, b"x", timeout=60)
             assert server.log[-1].number == server.counts["answered"] == number
 
 
@@ -186,7 +193,7 @@ def test_follow_ends_when_its_patience_does():
     with Server(bytes.upper) as server:
         assert next(server.follow(patience=0.05), None) is None
         with loopback.udp_socket() as sock:
-            loopback.ask(sock, server.address, b"x")
+            loopback.ask(sock, server.address, b"x", timeout=60)
         assert [len(records) for _, records in server.follow(patience=0.05)] == [1]
 
 
@@ -203,18 +210,18 @@ def test_a_busy_port_is_an_error_and_nothing_stays_open():
         with pytest.raises(OSError) as caught:
             Server(bytes.upper, port=server.address[1]).start()
         assert caught.value.errno == errno.EADDRINUSE
+        advice = "Stop what has it, or take port 0: any free one."
+        assert caught.value.__notes__ == [f"Port {server.address[1]} is in use. {advice}"]
         assert held() == before
         assert server._sock.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR) == 0
 
 
 def test_start_and_stop_a_thousand_times_on_one_port(before):
-    with Server(bytes.upper) as first:
-        port = first.address[1]
-    server = Server(loopback.respond, port=port)
+    server = Server(loopback.respond, port=lasting_port())
     with loopback.udp_socket() as sock:
         for _ in range(1000):
             with server:
-                loopback.ask(sock, server.address, b"x")
+                loopback.ask(sock, server.address, b"x", timeout=60)
     assert held() == before
     assert server.counts["answered"] == 1000
 

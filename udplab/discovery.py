@@ -48,6 +48,8 @@ def find(sock, address, service, wait=0.2, token=None, clock=time.perf_counter):
             data, peer = sock.recvfrom(MAX_BYTES)
         except TimeoutError:
             break
+        except ConnectionResetError:  # Windows: a host that was asked has no server there
+            continue
         if data.startswith(start):
             found[peer] = data.removeprefix(start)
     return found

@@ -9,6 +9,7 @@ late is sent by a thread of its own. Each kind of fault draws its own lots from 
 """
 
 import collections
+import contextlib
 import errno
 import heapq
 import os
@@ -189,10 +190,11 @@ class _Post:
                     self._news.wait(left)
                     continue
                 _, _, data, peer = heapq.heappop(self._bag)
-                try:
-                    self._sock.sendto(data, peer)
-                except ConnectionResetError:  # Windows: an earlier answer met a closed port; this one is not sent
-                    self._sock.sendto(data, peer)
+                with contextlib.suppress(OSError):  # one that cannot be sent is lost, and keeps no other
+                    try:
+                        self._sock.sendto(data, peer)
+                    except ConnectionResetError:  # Windows: an earlier answer met a closed port; this one is not sent
+                        self._sock.sendto(data, peer)
 
 
 class FastForward:

@@ -16,6 +16,7 @@ The rules:
 
 import collections
 import contextlib
+import errno
 import queue
 import socket
 import sys
@@ -90,7 +91,7 @@ class Server:
         """
         if self.running:
             raise RuntimeError(f"this server is already running at {self.address}")
-        sock = thread = None
+        sock = None
         try:
             # No SO_REUSEADDR: on Linux it would let a second server take every datagram of the first.
             sock = self._make_socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -103,10 +104,11 @@ class Server:
             self._thread, self._sock = thread, sock
             thread.start()
             return self
-        except BaseException:  # Ctrl-C too: nobody could stop a server that was never handed out
-            self._stopping = True
-            if sock is not None and (thread is None or thread.ident is None):
-                sock.close()  # no thread has it; one that begins now finds it closed
+        except BaseException as error:  # Ctrl-C too: nobody could stop a server that was never handed out
+            if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+                error.add_note(f"Port {self.port} is in use. Stop what has it, or take port 0: any free one.")
+            if sock is not None and sock is not self._sock:
+                sock.close()
             self.stop()
             raise
 
@@ -121,13 +123,15 @@ class Server:
             return
         self._stopping = True
         deadline = time.monotonic() + patience
-        with contextlib.suppress(RuntimeError):  # Ctrl-C in start(): a thread that has hardly begun cannot be joined
+        # A RuntimeError: Ctrl-C in start(). A thread that has hardly begun cannot be joined. It will end at once: what
+        # shall wake it waits in the socket's queue, and then the socket is closed.
+        with contextlib.suppress(RuntimeError):
             while sock.fileno() != -1:
                 self._wake(sock)
                 thread.join(0.02)
                 if sock.fileno() != -1 and time.monotonic() > deadline:
                     raise TimeoutError(f"respond() has kept the server at {self.address} busy for {patience} s")
-            thread.join()
+            thread.join(5.0)  # it is at its end, unless somebody else has closed its socket
         sock.close()
         self._sock = self._thread = None
         if self._news is not None:
@@ -197,12 +201,12 @@ class Server:
                 try:
                     data, peer = recvfrom(MAX_BYTES)
                 except OSError as error:
-                    if self._stopping:
+                    if self._stopping or sock.fileno() == -1:
                         return
                     if not from_an_earlier_answer(error):
                         raise
                     continue
-                if self._stopping:
+                if self._stopping or peer is None:  # None: a shutdown
                     return
                 received = clock()
                 answer = sent = None
@@ -254,7 +258,7 @@ def unanswerable(peer, address):
     """
     if peer[1] == 0:
         return "source port 0"
-    if peer == address:
+    if peer == address or (address[0] == "0.0.0.0" and peer[0].startswith("127.") and peer[1] == address[1]):
         return "from this server itself"
     return ""
 

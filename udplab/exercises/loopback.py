@@ -51,7 +51,7 @@ def _loud(server, sock):
     for question in (b"hello", b"Is anybody there?", b"\xff\xfe"):
         expected = question.upper()
         try:
-            got = loopback.ask(sock, server.address, question, timeout=0.5).answer
+            got = loopback.ask(sock, server.address, question, timeout=2).answer
         except TimeoutError:
             silent = printed(None) if server.counts["dropped"] > 1 else ""
             return f"Expected the answer {expected!r} to {question!r}, but no answer came.{silent}"

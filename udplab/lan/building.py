@@ -16,6 +16,7 @@ SYSCTLS = {
     "ipv4/conf/default/rp_filter": 0,
     "ipv4/conf/all/bc_forwarding": 0,  # a router does not forward a broadcast (RFC 2644)
     "ipv4/icmp_ratelimit": 0,  # every error is reported, not one a second
+    "ipv6/conf/default/addr_gen_mode": 0,  # link-local addresses come from the MAC address
     "ipv6/conf/default/accept_dad": 0,  # link-local addresses are usable at once
     "ipv6/conf/default/router_solicitations": 0,  # no stray frames in a capture
 }

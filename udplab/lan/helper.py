@@ -98,6 +98,8 @@ def serve_networks(control, parent, networks, sockets):
                 message, fds, _, _ = socket.recv_fds(control, 16, 1)
                 if not message:
                     return
+                if not fds:  # this process has no descriptor left: that network is lost, the others stay
+                    continue
                 sockets[fds[0]] = socket.socket(fileno=fds[0])
                 networks[fds[0]] = {}
                 poll.register(fds[0], select.POLLIN)

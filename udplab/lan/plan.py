@@ -72,8 +72,8 @@ def plan_path(mtus):
     """client, router1, ..., server; link i (from 1) is 10.0.i.0/24: .1 on the client's side, .2 beyond."""
     if not mtus or not all(isinstance(mtu, int) and 68 <= mtu <= 65535 for mtu in mtus):
         raise ValueError(f"a path needs at least one link, with an MTU of 68 to 65535 bytes each: {mtus}")
-    if len(mtus) > 250:
-        raise ValueError("a path has at most 250 links here (and a datagram's TTL is 64)")
+    if len(mtus) > 64:
+        raise ValueError("a path has at most 64 links: a datagram's TTL is 64, and each router takes one of it (ip(7))")
     names = ["client", *(f"router{i}" for i in range(1, len(mtus))), "server"]
     hosts = []
     for place, name in enumerate(names):  # place: how many links lie between it and the client
