@@ -12,6 +12,7 @@ import random
 import socket
 import sys
 import threading
+import time
 
 
 class ScriptedSocket:
@@ -150,13 +151,21 @@ def lasting_port():
 
 
 def helpers():
-    """Return the process IDs of all LAN helpers of this machine (Linux), empty elsewhere."""
+    """Return the processes of all LAN helpers of this machine (Linux), empty elsewhere."""
     found = set()
     for path in glob.glob("/proc/[0-9]*/cmdline"):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError), open(path) as line:
             if "udplab.lan.helper" in line.read():
                 found.add(path)
     return found
+
+
+def have_ended(some):
+    """Return whether these `helpers` end within a minute, as they do when they see that their kernels have."""
+    until = time.monotonic() + 60
+    while some & helpers() and time.monotonic() < until:
+        time.sleep(0.01)
+    return not some & helpers()
 
 
 def held():

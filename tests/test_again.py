@@ -12,7 +12,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbval.kernel import start_new_kernel
-from scripted import helpers
+from scripted import have_ended, helpers
 
 pytestmark = pytest.mark.heavy
 TOP = Path(__file__).resolve().parent.parent
@@ -76,7 +76,19 @@ def test_a_notebook_run_twice_in_one_kernel_prints_the_same(tmp_path):
     for arrange in (from_the_top_twice, each_cell_twice):
         for path in NOTEBOOKS:
             nbformat.write(lesson(path.stem, arrange), tmp_path / f"{path.stem}-{arrange.__name__}.ipynb")
-    command = [sys.executable, "-m", "pytest", "-q", "-c", TOP / "pyproject.toml", "--rootdir", TOP, tmp_path]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "conftest",
+        "-c",
+        TOP / "pyproject.toml",
+        "--rootdir",
+        TOP,
+        tmp_path,
+    ]
     done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stdout[-10_000:]
 
@@ -113,7 +125,7 @@ def files_of_the_helper():
 if not lan.unavailable():
     files = files_of_the_helper()
     lan.stop()
-    left += ["files in the LAN's helper"] * (files_of_the_helper() - files)
+    left += ["file in the LAN's helper"] * (files - files_of_the_helper())
 """
 
 
@@ -156,8 +168,7 @@ def test_each_cell_interrupted_at_a_random_moment_runs_when_it_is_run_again(meas
     with concurrent.futures.ThreadPoolExecutor(len(NOTEBOOKS)) as pool:
         counts, left = zip(*pool.map(interrupted, NOTEBOOKS), strict=True)
     assert left == ([],) * len(NOTEBOOKS)
-    while not helpers() <= before:  # they end when they see that their kernels have
-        time.sleep(0.01)
+    assert have_ended(helpers() - before)
     cells, met = sum(len(lesson(path.stem).cells) - 1 for path in NOTEBOOKS), sum(counts)
     assert met > cells / 5
     measured(

@@ -4,7 +4,9 @@ import concurrent.futures
 import contextlib
 import errno
 import gc
+import os
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -287,8 +289,8 @@ def test_an_interrupt_while_the_thread_begins(monkeypatch):
 
 def test_an_interrupt_at_any_line_of_stop_is_mended_by_the_next_stop(before):
     """Also inside Thread.join, which then no longer waits for the thread's very end."""
-    server = Server(bytes.upper).start()
-    port = server.port = server.address[1]
+    port = lasting_port()
+    server = Server(bytes.upper, port=port).start()
     for number, _ in enumerate(interruptions(server.stop, serving, threading)):
         server.stop()
         until = time.monotonic() + 60
@@ -322,6 +324,45 @@ def test_an_interrupt_at_any_line_of_a_cell_is_mended_by_stop_all(before, act):
         hold("test", Server(bytes.upper))
     stop_all()
     assert held() == before
+
+
+FORKED = """
+import os
+from udplab import loopback
+from udplab.serving import Server
+
+with Server(bytes.upper) as server, loopback.udp_socket() as sock:
+    if os.fork() == 0:
+        server.stop()
+        os._exit(server.running)
+    assert os.wait()[1] == 0
+    assert loopback.ask(sock, server.address, b"x", timeout=60).answer == b"X"
+    print(server.counts["received"])
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks")
+def test_a_forked_child_lets_go_of_its_parents_server():
+    """It sends nothing to it."""
+    done = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr
+
+
+def test_a_slow_stop_forgets_no_server_that_another_thread_has_started_again(monkeypatch):
+    server = Server(bytes.upper).start()
+    join, others = threading.Thread.join, [lambda: (server.stop(), server.start())]
+
+    def slow(thread, timeout=None):
+        join(thread, 60 if timeout else timeout)
+        if others:
+            others.pop()()
+
+    monkeypatch.setattr(threading.Thread, "join", slow)
+    server.stop()
+    monkeypatch.undo()
+    assert server.running
+    server.stop()
+    assert not server.running
 
 
 def test_several_threads_may_stop_a_server():

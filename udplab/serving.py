@@ -11,12 +11,14 @@ The rules:
 - Nothing is printed here. A full pipe or a busy notebook never holds up an answer.
 - Ctrl-C may come at any moment. Events and `is_alive` are Python code that it can cut in two: an Event's lock then
   stays taken, a living thread counts as ended (CPython up to 3.12). So news goes through a SimpleQueue, which is C,
-  and the thread runs as long as its socket is open.
+  and the thread runs as long as its socket is open. (The Event inside Thread.start() remains. A thread that it
+  holds up for ever has no socket any more.)
 """
 
 import collections
 import contextlib
 import errno
+import os
 import queue
 import socket
 import sys
@@ -80,6 +82,7 @@ class Server:
         self._news = None
         self._thread = None
         self._sock = None
+        self._owner = None
         self._stopping = False
         self._answering = False
         self.address = None
@@ -101,7 +104,7 @@ class Server:
             # The socket goes along: after Ctrl-C in start() the thread may begin when this server has let go of it.
             thread = threading.Thread(target=self._serve, args=(sock,), name=name, daemon=True)
             self._stopping = False
-            self._thread, self._sock = thread, sock
+            self._thread, self._sock, self._owner = thread, sock, os.getpid()
             thread.start()
             return self
         except BaseException as error:  # Ctrl-C too: nobody could stop a server that was never handed out
@@ -121,6 +124,8 @@ class Server:
         thread, sock = self._thread, self._sock
         if thread is None or sock is None:  # another thread may have stopped it
             return
+        if os.getpid() != self._owner:
+            sock.close()  # the thread is the parent's, and what would wake it goes to the parent's server
         self._stopping = True
         deadline = time.monotonic() + patience
         # A RuntimeError: Ctrl-C in start(). A thread that has hardly begun cannot be joined. It will end at once: what
@@ -131,9 +136,10 @@ class Server:
                 thread.join(0.02)
                 if sock.fileno() != -1 and time.monotonic() > deadline:
                     raise TimeoutError(f"respond() has kept the server at {self.address} busy for {patience} s")
-            thread.join(5.0)  # it is at its end, unless somebody else has closed its socket
+            thread.join(max(0.0, deadline - time.monotonic()))  # its very end, unless somebody else closed its socket
         sock.close()
-        self._sock = self._thread = None
+        if self._sock is sock:  # another thread may have started it again
+            self._sock = self._thread = None
         if self._news is not None:
             self._news.put(None)
 
@@ -145,9 +151,9 @@ class Server:
 
     @property
     def running(self):
-        """True from start() until the thread has closed the socket, its last act."""
+        """True from start() until the thread has closed the socket, its last act; never in a forked child."""
         sock = self._sock
-        return sock is not None and sock.fileno() != -1
+        return sock is not None and sock.fileno() != -1 and self._owner == os.getpid()
 
     @property
     def log(self):

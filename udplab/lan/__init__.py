@@ -166,13 +166,15 @@ class Network:
 
         Twice does no harm.
         """
+        own = os.getpid() == self._owner  # a forked child must not end its parent's network
         for given in list(self._sockets):
             with contextlib.suppress(OSError):  # "not connected", but it ends a wait in recvfrom: close() does not
-                given.shutdown(socket.SHUT_RDWR)
+                if own:
+                    given.shutdown(socket.SHUT_RDWR)
             given.close()
         if self._control.fileno() == -1:
             return
-        if os.getpid() != self._owner:  # a forked child must not end its parent's network
+        if not own:
             self._control.close()
             return
         with contextlib.suppress(OSError):  # the helper is gone or stuck: so is, or will be, the network
