@@ -112,8 +112,9 @@ when_a_cell_runs.count = 0
 signal.signal(signal.SIGINT, when_a_cell_runs)
 """
 LEFT = """
-import gc, os, socket, threading
+import gc, os, socket, sys, threading, traceback
 from udplab import lan
+traceback.clear_frames(getattr(sys, "last_traceback", None))  # the last interrupt may have come within socket.socket()
 gc.collect()
 left = [repr(each) for each in gc.get_objects() if isinstance(each, socket.socket) and each.type != socket.SOCK_STREAM
         and each.family != socket.AF_UNIX and each.fileno() != -1]

@@ -132,6 +132,27 @@ def test_a_forged_question_is_answered_to_the_victim(crowd):
     assert attack.answers == 39 and attack.received > 39 * attack.asked
 
 
+@pytest.mark.parametrize(
+    "act", [lambda net: discovery.amplify(net, "server1", "server2"), lambda net: discovery.gather(net, [0.0] * 40)]
+)
+def test_an_interrupt_while_sockets_are_closed_leaves_none_open(crowd, act, monkeypatch):
+    """Else the cell could not be run again: the ports would be in use as long as the error is remembered."""
+    closed, close = [], socket.socket.close
+
+    def interrupted(sock):
+        bound = sock.fileno() != -1 and sock.getsockname()[1] == hearing.PORT
+        close(sock)
+        if bound:
+            closed.append(sock)
+            if len(closed) == 1:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(socket.socket, "close", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        act(crowd)
+    assert len(closed) >= 39
+
+
 def test_a_server_never_answers_a_broadcast_source(net):
     respond = discovery.responder(b"time", b"bob")
     with Server(respond, "", 1060, make_socket=net["bob"].socket) as server, net["alice"].socket() as sock:

@@ -5,6 +5,7 @@ asker alone. The token, made anew for each question, tells this question's answe
 """
 
 import collections
+import contextlib
 import os
 import socket
 import struct
@@ -110,9 +111,9 @@ def gather(net, delays, work=0.002, queue_bytes=8192, clock=time.perf_counter, s
     if net is None:
         return None
     asker, *hosts = net
-    servers = {host.name: host.socket() for host in hosts}
-    sock = asker.socket()
-    try:
+    with contextlib.ExitStack() as stack:  # closes them all, even if Ctrl-C comes while it does
+        servers = {host.name: stack.enter_context(host.socket()) for host in hosts}
+        sock = stack.enter_context(asker.socket())
         for server in servers.values():
             server.bind(("", PORT))
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, queue_bytes)
@@ -125,9 +126,6 @@ def gather(net, delays, work=0.002, queue_bytes=8192, clock=time.perf_counter, s
             data, peer = server.recvfrom(MAX_BYTES, socket.MSG_DONTWAIT)
             due.append((delay, name, responder(b"time", name.encode())(data), peer))
         return _play(sorted(due), servers, sock, asker.settle, work, clock, sleep)
-    finally:
-        for each in (sock, *servers.values()):
-            each.close()
 
 
 def _play(due, servers, sock, settle, work, clock, sleep):
@@ -212,9 +210,10 @@ def amplify(net, attacker, victim):
     """
     if net is None:
         return None
-    servers = {host.name: host.socket() for host in net if host.name not in (attacker, victim)}
-    target = net[victim].socket()
-    try:
+    others = [host for host in net if host.name not in (attacker, victim)]
+    with contextlib.ExitStack() as stack:
+        servers = {host.name: stack.enter_context(host.socket()) for host in others}
+        target = stack.enter_context(net[victim].socket())
         for server in servers.values():
             server.bind(("", PORT))
         target.bind(("", 5000))
@@ -227,6 +226,3 @@ def amplify(net, attacker, victim):
         net[victim].settle()
         answers = arrived(target)
         return Amplified(len(asked), len(answers), sum(map(len, answers)))
-    finally:
-        for each in (target, *servers.values()):
-            each.close()
