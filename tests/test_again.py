@@ -76,19 +76,8 @@ def test_a_notebook_run_twice_in_one_kernel_prints_the_same(tmp_path):
     for arrange in (from_the_top_twice, each_cell_twice):
         for path in NOTEBOOKS:
             nbformat.write(lesson(path.stem, arrange), tmp_path / f"{path.stem}-{arrange.__name__}.ipynb")
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "conftest",
-        "-c",
-        TOP / "pyproject.toml",
-        "--rootdir",
-        TOP,
-        tmp_path,
-    ]
+    settings = ["-p", "conftest", "-c", TOP / "pyproject.toml", "--rootdir", TOP]
+    command = [sys.executable, "-m", "pytest", "-q", *settings, tmp_path]
     done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stdout[-10_000:]
 

@@ -247,6 +247,7 @@ FAULTS = {
         "serving.test_an_interrupt_at_any_line_of_a_cell_is_mended_by_stop_all",
         "faults.test_a_kernel_is_interrupted_and_restarted "
         "faults.test_an_interrupt_in_the_first_plot_spoils_no_later_one "
+        "broadcast_lan.test_an_interrupt_while_sockets_are_closed_leaves_none_open "
         "again.test_a_notebook_run_twice_in_one_kernel_prints_the_same "
         "again.test_each_cell_interrupted_at_a_random_moment_runs_when_it_is_run_again",
     ),
@@ -271,6 +272,8 @@ FAULTS = {
         "a clear error; no process or interface left; no interference",
         "lan.test_a_helper_that_has_gone_is_told",
         "lan.test_killed_helper_is_told_and_replaced lan.test_helper_ends_with_a_killed_parent_though_a_fork_lives "
+        "lan.test_a_network_that_closes_ends_the_servers_in_it lan.test_fork "
+        "serving.test_a_forked_child_lets_go_of_its_parents_server "
         "lan.test_two_processes_do_not_disturb_each_other loads.test_40_kernels_at_once",
     ),
 }

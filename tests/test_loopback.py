@@ -198,10 +198,8 @@ def test_without_a_count_of_the_kernel_a_silence_ends_the_burst(monkeypatch):
 
 def test_the_largest_payload_and_one_more():
     with Server(loopback.respond) as server, loopback.udp_socket() as sock:
-        assert (
-            loopback.ask(sock, server.address, bytes(loopback.LARGEST), timeout=60).answer
-            == b"Your data was 65507 bytes long"
-        )
+        exchange = loopback.ask(sock, server.address, bytes(loopback.LARGEST), timeout=60)
+        assert exchange.answer == b"Your data was 65507 bytes long"
         with pytest.raises(OSError):
             sock.sendto(bytes(loopback.LARGEST + 1), server.address)
 
