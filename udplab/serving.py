@@ -19,6 +19,7 @@ import collections
 import contextlib
 import errno
 import os
+import queue
 import socket
 import sys
 import threading
@@ -173,8 +174,6 @@ class Server:
         missed: how many datagrams came and left the log since the last look
         patience: seconds without news after which it ends as well; None waits on
         """
-        import queue  # here, since only a follower needs it and every program would pay for it
-
         self._news = news = queue.SimpleQueue()
         last, waited = 0, False
         while True:
