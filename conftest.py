@@ -3,9 +3,11 @@
 import itertools
 import json
 import os
+import random
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -73,6 +75,27 @@ def pytest_collection_modifyitems(items):
         cells = with_lan if with_lan and lan.unavailable() else []
     for cell in cells:
         cell.options["check"] = False
+
+
+@pytest.fixture
+def lasting_port():
+    """Yield a UDP port of 127.0.0.1 that is for this test alone, also where other tests run beside it.
+
+    It is below the ports that a system gives to whoever asks for any. The TCP port of the same number, which no test
+    needs, is held as a lock: tests in other processes go on to another port. The lots are the system's, since tests in
+    random order seed `random` alike in each process.
+    """
+    for port in random.SystemRandom().sample(range(20_000, 30_000), 10_000):
+        with socket.socket() as lock:
+            try:
+                lock.bind(("127.0.0.1", port))
+                with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+                    sock.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            yield port
+            return
+    pytest.fail("no port from 20000 to 29999 is free")
 
 
 @pytest.fixture

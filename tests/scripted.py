@@ -8,8 +8,6 @@ import glob
 import itertools
 import os
 import queue
-import random
-import socket
 import sys
 import threading
 import time
@@ -139,15 +137,6 @@ def interruptions(act, *modules):
             act()
             return
         yield
-
-
-def lasting_port():
-    """Return a free port that stays free: it is below those that a system gives to whoever asks for any."""
-    for port in random.sample(range(20_000, 30_000), 10_000):
-        with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-            sock.bind(("127.0.0.1", port))
-            return port
-    raise OSError("no port from 20000 to 29999 is free")
 
 
 def helpers():

@@ -17,7 +17,6 @@ from pathlib import Path
 
 import pytest
 from nbval.kernel import start_new_kernel
-from scripted import lasting_port
 
 from udplab import broadcast, discovery, loopback, mtu, probing, retry, terminal
 from udplab.serving import Record, Server
@@ -520,12 +519,11 @@ print("ready")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the port may stay in use for a while")
-def test_a_kernel_is_interrupted_and_restarted():
+def test_a_kernel_is_interrupted_and_restarted(lasting_port):
     """A cell waits for ever and is interrupted, run again, and again after a restart: on one port, which is free."""
-    port = lasting_port()
-    waits = CELL.format(port=port, rest="list(server.follow())")
+    waits = CELL.format(port=lasting_port, rest="list(server.follow())")
     asks = CELL.format(
-        port=port, rest="sock = loopback.udp_socket(); print(loopback.ask(sock, server.address, b'hi').answer)"
+        port=lasting_port, rest="sock = loopback.udp_socket(); print(loopback.ask(sock, server.address, b'hi').answer)"
     )
     manager, client = start_new_kernel(120, "python3")
     try:
@@ -548,5 +546,5 @@ def test_a_kernel_is_interrupted_and_restarted():
     finally:
         client.stop_channels()
         manager.shutdown_kernel()
-    with Server(loopback.respond, port=port) as server:
-        assert server.address[1] == port
+    with Server(loopback.respond, port=lasting_port) as server:
+        assert server.address[1] == lasting_port

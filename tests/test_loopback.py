@@ -13,7 +13,7 @@ import time
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from scripted import ScriptedClient, lasting_port, run_async
+from scripted import ScriptedClient, run_async
 
 from udplab import exercises, lan, loopback, panels
 from udplab.exercises import loopback as exercise
@@ -138,8 +138,8 @@ def test_round_trips_wait_between_datagrams_and_close_their_socket_when_stopped(
     assert pauses == [0.5] * 10
 
 
-def test_round_trips_to_a_dead_port_are_nan():
-    (times,) = loopback.round_trips(("127.0.0.1", lasting_port()), count=3, timeout=0.05)
+def test_round_trips_to_a_dead_port_are_nan(lasting_port):
+    (times,) = loopback.round_trips(("127.0.0.1", lasting_port), count=3, timeout=0.05)
     assert np.isnan(times).all()
 
 

@@ -15,7 +15,6 @@ import matplotlib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scripted import lasting_port
 
 matplotlib.use("agg")
 
@@ -829,8 +828,8 @@ def test_command_line_on_an_unknown_platform():
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs a SIGINT that can be sent to one process")
-def test_command_line_answers_and_probes():
-    port = str(lasting_port())
+def test_command_line_answers_and_probes(lasting_port):
+    port = str(lasting_port)
     with subprocess.Popen(command("127.0.0.1", "--answer", "-p", port), cwd=REPO, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, text=True) as server:  # fmt: skip
         assert server.stdout.readline() == f"Listening at ('127.0.0.1', {port})\n"

@@ -15,7 +15,6 @@ import threading
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scripted import lasting_port
 
 from udplab import lossy, retry, trials
 from udplab.exercises import retry as exercise
@@ -364,9 +363,9 @@ def test_connect_sends_nothing():
         assert server.counts["received"] == 1, "the question only"
 
 
-def test_dead_port_is_refused_and_a_late_server_is_found():
+def test_dead_port_is_refused_and_a_late_server_is_found(lasting_port):
     """Rows 10 and 11 on real sockets: the server starts when the policy asks for the second wait."""
-    address = ("127.0.0.1", lasting_port())
+    address = ("127.0.0.1", lasting_port)
     server = Server(retry.respond, *address)
 
     def delays():
@@ -386,9 +385,9 @@ def test_dead_port_is_refused_and_a_late_server_is_found():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="how a pending refusal meets a send is Linux' way")
-def test_a_pending_refusal_costs_no_send():
+def test_a_pending_refusal_costs_no_send(lasting_port):
     """Row 11: the error is not read by a recv, so that the next send meets it."""
-    address = ("127.0.0.1", lasting_port())
+    address = ("127.0.0.1", lasting_port)
     with retry.connect(*address) as client:
         client.send(b"nobody is there")
         with Server(retry.respond, *address) as server:

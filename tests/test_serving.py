@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scripted import ScriptedSocket, held, interruptions, lasting_port
+from scripted import ScriptedSocket, held, interruptions
 
 from udplab import loopback, serving
 from udplab.serving import Server, hold, shown, stop_all
@@ -218,8 +218,8 @@ def test_a_busy_port_is_an_error_and_nothing_stays_open():
         assert server._sock.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR) == 0
 
 
-def test_start_and_stop_a_thousand_times_on_one_port(before):
-    server = Server(loopback.respond, port=lasting_port())
+def test_start_and_stop_a_thousand_times_on_one_port(lasting_port, before):
+    server = Server(loopback.respond, port=lasting_port)
     with loopback.udp_socket() as sock:
         for _ in range(1000):
             with server:
@@ -287,17 +287,16 @@ def test_an_interrupt_while_the_thread_begins(monkeypatch):
     assert complaints == [] and not server.running
 
 
-def test_an_interrupt_at_any_line_of_stop_is_mended_by_the_next_stop(before):
+def test_an_interrupt_at_any_line_of_stop_is_mended_by_the_next_stop(lasting_port, before):
     """Also inside Thread.join, which then no longer waits for the thread's very end."""
-    port = lasting_port()
-    server = Server(bytes.upper, port=port).start()
+    server = Server(bytes.upper, port=lasting_port).start()
     for number, _ in enumerate(interruptions(server.stop, serving, threading)):
         server.stop()
         until = time.monotonic() + 60
         while held() != before and time.monotonic() < until:
             time.sleep(0)
         assert held() == before, f"after line {number + 1}"
-        assert server.start().address[1] == port
+        assert server.start().address[1] == lasting_port
     assert held() == before and number > 20
 
 
