@@ -34,7 +34,7 @@ def responder(service, name):
     return respond
 
 
-def find(sock, address, service, wait=0.2, token=None, clock=time.perf_counter):
+def find(sock, address, service, wait=0.5, token=None, clock=time.perf_counter):
     """Ask everybody at `address` for `service`; return a dict from the servers' addresses to their names.
 
     wait: seconds to collect answers. Nobody knows how many will come, so the time is always used up.
