@@ -384,6 +384,15 @@ def test_dead_port_is_refused_and_a_late_server_is_found(lasting_port):
         assert outcome.attempts[0].refused == 1
 
 
+def test_a_dead_port_is_a_free_one(monkeypatch, lasting_port):
+    with Server(retry.respond) as server:
+        lots = [server.address[1], lasting_port]
+        monkeypatch.setattr(trials.random, "sample", lambda ports, count: lots)
+        assert trials.dead_port() == lots.pop()
+        with pytest.raises(OSError, match="none of 100 ports from 20000 to 29999 is free"):
+            trials.dead_port()
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="how a pending refusal meets a send is Linux' way")
 def test_a_pending_refusal_costs_no_send(lasting_port):
     """Row 11: the error is not read by a recv, so that the next send meets it."""

@@ -206,10 +206,12 @@ def loop(respond, seconds=0.2):
 
 
 def dead_port():
-    """Return a UDP port of this machine that nobody has: it was free a moment ago, and the system gave it out."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind((HOST, 0))
-        return sock.getsockname()[1]
+    """Return a free UDP port of this machine, and one that stays free: no system gives it to who asks for any port."""
+    for port in random.sample(range(20_000, 30_000), 100):
+        with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.bind((HOST, port))
+            return port
+    raise OSError("none of 100 ports from 20000 to 29999 is free")
 
 
 def kept_socket(kept):

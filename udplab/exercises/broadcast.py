@@ -166,7 +166,7 @@ def _find(function):
         came = "A stranger sent junk all the time." if nagging else f"{len(script)} datagrams came."
         begin = time.monotonic()
         try:
-            got = outcome(function, sock, address, within=1.0, rescue=sock.closed.set)
+            got = outcome(function, sock, address, within=2.0, rescue=sock.closed.set)
         except WaitedOn:
             return f"{came} Expected an end 0.2 s after the question, but your client waited on."
         except TimeoutError:
