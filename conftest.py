@@ -55,6 +55,10 @@ class UnixKernelManager(KernelManager):
     def __init__(self, **details):
         super().__init__(transport="ipc", ip=f"{os.environ['IPYTHONDIR']}/{next(self.numbers)}", **details)
 
+    def start_kernel(self, **details):
+        """Start a kernel that is not in dev mode: there asyncio tells in a cell's output that ipykernel was slow."""
+        return super().start_kernel(env=os.environ | {"PYTHONDEVMODE": ""}, **details)
+
 
 def pytest_addoption(parser):
     parser.addoption("--pictures", action="store_true", help="take the README's pictures anew in the browser tests")

@@ -297,13 +297,16 @@ def suite(*arguments, **environment):
 
 
 def test_the_suite_in_dev_mode_in_the_c_locale_in_random_order(measured):
-    """Each warning is an error, text is ASCII, no test needs what another has left. All but the browser tests."""
+    """Each warning is an error, text is ASCII, no test needs what another has left. All but the browser tests.
+
+    The kernels that tests start have all of it but dev mode.
+    """
     order = ["--random-order", f"--random-order-seed={random.randrange(1000)}"]
     end = suite("tests", "--ignore=tests/test_browser.py", *order, PYTHONDEVMODE="1", **STRICT, **PLAIN)
     measured(f"the suite with -X dev -W error, in the C locale, in random order: {end}")
 
 
 def test_the_notebooks_with_every_warning_an_error_in_the_c_locale(measured):
-    """In the kernels too. Not in dev mode: there asyncio tells in a cell's output that ipykernel was slow."""
+    """In the kernels too."""
     end = suite("notebooks", **STRICT, **PLAIN)
     measured(f"the notebooks with -W error, in the C locale: {end}")
