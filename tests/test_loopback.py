@@ -457,6 +457,18 @@ def gives_up_after(seconds):
     return ask
 
 
+def right_once_beside_a_stranger():
+    silences = []
+
+    def ask(sock, address, question):
+        client = gives_up_after(0.5) if len(silences) < 2 else new_deadline_each_time
+        data = client(sock, address, question)
+        silences.extend([data] if data is None else [])
+        return data
+
+    return ask
+
+
 def leaves(*_):
     exit()
 
@@ -517,7 +529,7 @@ def solved(solution):
         (
             exercise.client,
             gives_up_after(0.9),
-            "Expected None after 0.5 s, but it came after",
+            "nobody sent anything. Expected None after 0.5 s, but it came after",
         ),
         (exercise.client, leaves, "Your code stopped with SystemExit"),
         (exercise.shout, prints, "no answer came. Does your function return its result? To print it is not enough."),
@@ -528,6 +540,11 @@ def solved(solution):
             "two of them look the same",
         ),
         (exercise.client, new_deadline_each_time, "a stranger sent datagrams all the time. Expected None after 0.5 s"),
+        (
+            exercise.client,
+            right_once_beside_a_stranger(),
+            "a stranger sent datagrams all the time. Expected None after 0.5 s",
+        ),
     ],
 )
 def test_a_wrong_answer_is_told_what_was_expected_and_what_came(task, answer, words):
