@@ -23,6 +23,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scripted import interrupt_at
 
 from udplab import lan, path
 from udplab.lan.plan import plan_path, plan_switch
@@ -569,6 +570,11 @@ def held():
     return sorted(os.listdir("/proc/self/fd")), threading.active_count()
 
 
+def open_udp_sockets():
+    sockets = [each for each in gc.get_objects() if isinstance(each, socket.socket) and each.type == socket.SOCK_DGRAM]
+    return {sock for sock in sockets if sock.fileno() != -1}
+
+
 @real
 def test_close_leaves_nothing():
     lan.stop()
@@ -588,6 +594,22 @@ def test_close_leaves_nothing():
             next(iter(net)).socket()
     lan.stop()
     assert held() == before and not Path(f"/proc/{pid}").exists()
+
+
+@real
+def test_a_network_that_closes_takes_sockets_along_that_an_interrupt_kept_from_everybody():
+    """Python remembers an error, and with it what its functions held: here, in `errors`, for all of them."""
+    before, errors, number = open_udp_sockets(), [], 0
+    while len(errors) == number:  # until it gets through
+        number += 1
+        with lan.switch("alice") as net:
+            try:
+                with interrupt_at(number, lan):
+                    net["alice"].socket()
+            except KeyboardInterrupt as error:
+                errors.append(error)
+    assert len(errors) > 10
+    assert open_udp_sockets() <= before
 
 
 @real

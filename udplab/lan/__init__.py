@@ -130,7 +130,8 @@ class Network:
                 self._control.send(json.dumps(question).encode())
                 while reply["number"] != self._number:  # an older one: Ctrl-C cut its question short
                     answer, descriptors, _, _ = socket.recv_fds(self._control, 1 << 20, 1)
-                    made = [socket.socket(fileno=each) for each in descriptors]  # a mere number Ctrl-C would lose
+                    # At once: Ctrl-C would lose a mere number, and close() what it has not heard of.
+                    self._sockets.update(made := [socket.socket(fileno=each) for each in descriptors])
                     if not answer:
                         raise LanError(GONE)
                     reply = json.loads(answer)
@@ -226,7 +227,6 @@ class Host:
         if made is None:  # the kernel drops what a process with no descriptor left is given (unix(7), MSG_CTRUNC)
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         made.set_inheritable(False)
-        self._network._sockets.add(made)
         return made
 
     def capture(self, interface="eth0", room=8 << 20):
