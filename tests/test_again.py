@@ -101,13 +101,10 @@ when_a_cell_runs.count = 0
 signal.signal(signal.SIGINT, when_a_cell_runs)
 """
 LEFT = """
-import gc, os, socket, threading
+import contextlib, gc, os, socket, stat, threading
 from udplab import lan
 gc.collect()
-left = [repr(each) for each in gc.get_objects() if isinstance(each, socket.socket) and each.type != socket.SOCK_STREAM
-        and each.family != socket.AF_UNIX and each.fileno() != -1]
-left += [each.name for each in threading.enumerate() if "udplab" in each.name]
-left += [repr(each) for each in gc.get_objects() if isinstance(each, lan.Network) and each._control.fileno() != -1]
+left = [each.name for each in threading.enumerate() if "udplab" in each.name]
 def files_of_the_helper():
     lan.switch("alice").close()
     return len(os.listdir(f"/proc/{lan.process.running['process'].pid}/fd"))
@@ -115,6 +112,13 @@ if not lan.unavailable():
     files = files_of_the_helper()
     lan.stop()
     left += ["file in the LAN's helper"] * (files - files_of_the_helper())
+lan.stop()
+for number in map(int, os.listdir("/dev/fd") if os.name == "posix" else []):
+    with contextlib.suppress(OSError):  # the listing's own file is closed
+        if stat.S_ISSOCK(os.fstat(number).st_mode):
+            with socket.socket(fileno=os.dup(number)) as each:
+                if each.type != socket.SOCK_STREAM:  # the kernel's own are streams
+                    left.append(repr(each))
 """
 
 

@@ -248,6 +248,7 @@ FAULTS = {
         "faults.test_an_interrupt_in_the_first_plot_spoils_no_later_one "
         "broadcast_lan.test_an_interrupt_while_sockets_are_closed_leaves_none_open "
         "lan.test_a_network_that_closes_takes_sockets_along_that_an_interrupt_kept_from_everybody "
+        "lan.test_an_interrupt_just_when_a_socket_arrives_waits_until_it_has_an_owner "
         "again.test_a_notebook_run_twice_in_one_kernel_prints_the_same "
         "again.test_each_cell_interrupted_at_a_random_moment_runs_when_it_is_run_again",
     ),

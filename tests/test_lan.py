@@ -597,6 +597,33 @@ def test_close_leaves_nothing():
 
 
 @real
+def test_an_interrupt_just_when_a_socket_arrives_waits_until_it_has_an_owner(monkeypatch):
+    """The descriptor is a mere number then: lost, it would stay open, and keep its network, until this process ends."""
+    receive, usual = socket.recv_fds, signal.getsignal(signal.SIGINT)
+
+    def interrupted(*arguments):
+        arrived = receive(*arguments)
+        signal.raise_signal(signal.SIGINT)
+        return arrived
+
+    with lan.switch("alice") as net:
+        gc.collect()
+        before = len(os.listdir("/proc/self/fd"))
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(socket, "recv_fds", interrupted)
+            net["alice"].socket()
+        gc.collect()
+        assert len(os.listdir("/proc/self/fd")) == before
+        assert signal.getsignal(signal.SIGINT) is usual
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in a program that a shell has started with nohup and &
+        try:
+            net["alice"].socket().close()
+            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        finally:
+            signal.signal(signal.SIGINT, usual)
+
+
+@real
 def test_a_network_that_closes_takes_sockets_along_that_an_interrupt_kept_from_everybody():
     """Python remembers an error, and with it what its functions held: here, in `errors`, for all of them."""
     before, errors, number = open_udp_sockets(), [], 0

@@ -28,7 +28,7 @@ from dataclasses import asdict
 
 from udplab.lan.capture import Capture
 from udplab.lan.plan import plan_path, plan_switch
-from udplab.lan.process import GONE, PATIENCE, LanError, hand_over, stop, unavailable
+from udplab.lan.process import GONE, PATIENCE, LanError, hand_over, stop, unavailable, uninterrupted
 
 __all__ = ["Host", "LanError", "Network", "path", "stop", "switch", "unavailable"]
 
@@ -96,7 +96,8 @@ class Network:
         """Open a socket of this network's own to the helper: the network lives as long as it."""
         if reason := unavailable():  # first, since not every system has such sockets
             raise LanError(reason)
-        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with uninterrupted():
+            self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control.settimeout(PATIENCE)
         try:
             with theirs:
@@ -129,9 +130,10 @@ class Network:
             try:
                 self._control.send(json.dumps(question).encode())
                 while reply["number"] != self._number:  # an older one: Ctrl-C cut its question short
-                    answer, descriptors, _, _ = socket.recv_fds(self._control, 1 << 20, 1)
-                    # At once: Ctrl-C would lose a mere number, and close() what it has not heard of.
-                    self._sockets.update(made := [socket.socket(fileno=each) for each in descriptors])
+                    self._control.recv(1, socket.MSG_PEEK)  # waits
+                    with uninterrupted():  # Ctrl-C would lose a mere number, and close() what it has not heard of
+                        answer, descriptors, _, _ = socket.recv_fds(self._control, 1 << 20, 1)
+                        self._sockets.update(made := [socket.socket(fileno=each) for each in descriptors])
                     if not answer:
                         raise LanError(GONE)
                     reply = json.loads(answer)

@@ -4,9 +4,11 @@
 """
 
 import atexit
+import contextlib
 import importlib.util
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -47,6 +49,27 @@ def refusal(step, code, read):
     return f"the kernel refused a namespace without root (step {step}: {os.strerror(code)})"
 
 
+@contextlib.contextmanager
+def uninterrupted():
+    """Put Ctrl-C off until the block has ended, which must not wait for anything.
+
+    For descriptors that are mere numbers yet: nobody would ever close one that is lost. Python runs handlers of
+    signals in the main thread alone, between two steps of any block.
+    """
+    usual = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(usual):
+        yield
+        return
+    late = []
+    try:
+        signal.signal(signal.SIGINT, lambda *arrived: late.append(arrived))
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)
+        if late:
+            usual(*late[0])
+
+
 def unavailable():
     """None where a LAN can be built, else the reason in words. Never raises.
 
@@ -85,7 +108,8 @@ def _start_helper():
         raise LanError("the package pyroute2 is missing: python -m pip install pyroute2")
     ours = process = None
     try:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with uninterrupted():
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:  # closed here once the helper has it: else nobody would notice a helper that dies
             process = _spawn(theirs.fileno())
         if reason := _hello(ours):
