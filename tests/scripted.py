@@ -8,6 +8,7 @@ import glob
 import itertools
 import os
 import queue
+import signal
 import sys
 import threading
 import time
@@ -112,14 +113,14 @@ def run_async(function):
 
 @contextlib.contextmanager
 def interrupt_at(number, *modules):
-    """Raise KeyboardInterrupt in this thread before the `number`-th line of the modules' code that the block runs."""
+    """Have Ctrl-C come just before the `number`-th line of the modules' code that the block runs in this thread."""
     lines, files = itertools.count(1), {module.__file__ for module in modules}
 
     def trace(frame, event, _):
         if frame.f_code.co_filename not in files:
             return None
         if event == "line" and next(lines) == number:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
         return trace
 
     before = sys.gettrace()

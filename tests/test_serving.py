@@ -262,29 +262,23 @@ def test_stops_quickly_under_a_flood():
 
 def test_an_interrupt_at_any_line_of_start_leaves_nothing(before):
     server = Server(bytes.upper)
-    for number, _ in enumerate(interruptions(server.start, serving)):
+    for number, _ in enumerate(interruptions(server.start, serving, threading)):
         assert held() == before, f"after line {number + 1}"
     assert server.running and number > 10
     server.stop()
 
 
-def test_an_interrupt_while_the_thread_begins(monkeypatch):
-    """The thread begins after the interrupt, when the server has closed its socket: it ends without a word."""
-    threads, complaints = [], []
-    start = threading.Thread.start
+def test_a_thread_that_cannot_be_started_is_an_error_and_nothing_stays_open(monkeypatch, before):
+    def refused(thread):
+        raise RuntimeError("can't start new thread")  # as Python says where the system has none left
 
-    def interrupted(thread):
-        threads.append(thread)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(threading.Thread, "start", interrupted)
-    monkeypatch.setattr(threading, "excepthook", complaints.append)
     server = Server(bytes.upper)
-    with pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="new thread"):
+        patch.setattr(threading.Thread, "start", refused)
         server.start()
-    start(threads[0])
-    threads[0].join(60)
-    assert complaints == [] and not server.running
+    assert held() == before and not server.running
+    with server:
+        assert server.running
 
 
 def test_an_interrupt_at_any_line_of_stop_is_mended_by_the_next_stop(lasting_port, before):

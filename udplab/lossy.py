@@ -19,7 +19,7 @@ import threading
 import time
 
 from udplab.loopback import LARGEST
-from udplab.serving import KEPT
+from udplab.serving import KEPT, uninterrupted
 
 LOST = b"\0lost"  # what a network with `tell` sends to a client instead of what it lost; see FastForward
 
@@ -166,7 +166,8 @@ class _Post:
         self._news = threading.Condition()
         self._stopping = False
         self._thread = threading.Thread(target=self._deliver, name="udplab network", daemon=True)
-        self._thread.start()
+        with uninterrupted():
+            self._thread.start()
 
     def put(self, due, data, peer):
         """Have a datagram sent when time.perf_counter() is `due`."""

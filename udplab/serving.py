@@ -11,8 +11,7 @@ The rules:
 - Nothing is printed here. A full pipe or a busy notebook never holds up an answer.
 - Ctrl-C may come at any moment. Events and `is_alive` are Python code that it can cut in two: an Event's lock then
   stays taken, a living thread counts as ended (CPython up to 3.12). So news goes through a SimpleQueue, which is C,
-  and the thread runs as long as its socket is open. (The Event inside Thread.start() remains. A thread that it
-  holds up for ever has no socket any more.)
+  and the thread runs as long as its socket is open. Thread.start() has an Event inside: there Ctrl-C is put off.
 """
 
 import collections
@@ -20,6 +19,7 @@ import contextlib
 import errno
 import os
 import queue
+import signal
 import socket
 import sys
 import threading
@@ -54,6 +54,27 @@ def reason(record, otherwise):
     """Return the last line of why a datagram was not answered, safe for any terminal; `otherwise` where it is empty."""
     line = (record.why.strip().splitlines() or [otherwise])[-1]
     return line if line.isprintable() else ascii(line)
+
+
+@contextlib.contextmanager
+def uninterrupted():
+    """Put Ctrl-C off until the block has ended, which must not wait for long.
+
+    For what would be lost or stuck for ever if it were cut in two. Python runs the handlers of signals in the main
+    thread alone, between two steps of whatever runs there.
+    """
+    usual = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(usual):
+        yield
+        return
+    late = []
+    try:
+        signal.signal(signal.SIGINT, lambda *arrived: late.append(arrived))
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)
+        if late:
+            usual(*late[0])
 
 
 class Server:
@@ -101,11 +122,11 @@ class Server:
             sock.bind((self.host, self.port))
             self.address = sock.getsockname()
             name = "udplab server at {}:{}".format(*self.address)
-            # The socket goes along: after Ctrl-C in start() the thread may begin when this server has let go of it.
             thread = threading.Thread(target=self._serve, args=(sock,), name=name, daemon=True)
             self._stopping = False
             self._thread, self._sock, self._owner = thread, sock, os.getpid()
-            thread.start()
+            with uninterrupted():
+                thread.start()
             return self
         except BaseException as error:  # Ctrl-C too: nobody could stop a server that was never handed out
             if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
@@ -128,9 +149,7 @@ class Server:
             sock.close()  # the thread is the parent's, and what would wake it goes to the parent's server
         self._stopping = True
         deadline = time.monotonic() + patience
-        # A RuntimeError: Ctrl-C in start(). A thread that has hardly begun cannot be joined. It will end at once: what
-        # shall wake it waits in the socket's queue, and then the socket is closed.
-        with contextlib.suppress(RuntimeError):
+        with contextlib.suppress(RuntimeError):  # the thread could not be started, and cannot be joined
             while sock.fileno() != -1:
                 self._wake(sock)
                 thread.join(0.02)

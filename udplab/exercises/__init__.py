@@ -9,6 +9,8 @@ import numbers
 import threading
 import traceback
 
+from udplab.serving import uninterrupted
+
 PATIENCE = 10.0  # seconds that a check may take; one that waits for silence takes three
 
 
@@ -127,8 +129,9 @@ def outcome(function, *arguments, within, rescue=None):
             errors.append(error)
 
     thread = threading.Thread(target=call, name="udplab exercise", daemon=True)
-    thread.start()
     try:
+        with uninterrupted():
+            thread.start()
         thread.join(within)
         late = thread.is_alive()
         if late and rescue:

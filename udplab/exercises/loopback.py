@@ -5,7 +5,7 @@ import time
 
 from udplab import loopback
 from udplab.exercises import Exercise, WaitedOn, number, outcome, printed
-from udplab.serving import Server
+from udplab.serving import Server, uninterrupted
 
 DRINK = "Grüße ☕"
 
@@ -175,13 +175,14 @@ def _ask(ask, address, silent, lies=0, nagging=False):
             silent.sendto(GOOD, target)
 
         thread = threading.Thread(target=nag, name="udplab stranger", daemon=True)
-        if nagging:
-            thread.start()
         try:
+            if nagging:
+                with uninterrupted():
+                    thread.start()
             return outcome(ask, client, address, b"hello", within=2.0, rescue=rescue)
         finally:
             done.set()
-            if nagging:
+            if thread.ident is not None:
                 thread.join()
 
 

@@ -4,16 +4,16 @@
 """
 
 import atexit
-import contextlib
 import importlib.util
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
 import threading
 from pathlib import Path
+
+from udplab.serving import uninterrupted
 
 PATIENCE = 30.0  # seconds to wait for an answer of the helper; it needs a fraction of one
 GONE = "the LAN's helper process has ended, and its networks with it: make a new one with switch() or path()"
@@ -47,27 +47,6 @@ def refusal(step, code, read):
     if "\nSeccomp:\t2" in read("/proc/self/status"):
         return "a seccomp filter forbids user namespaces here, as Docker's default one does"
     return f"the kernel refused a namespace without root (step {step}: {os.strerror(code)})"
-
-
-@contextlib.contextmanager
-def uninterrupted():
-    """Put Ctrl-C off until the block has ended, which must not wait for anything.
-
-    For descriptors that are mere numbers yet: nobody would ever close one that is lost. Python runs handlers of
-    signals in the main thread alone, between two steps of any block.
-    """
-    usual = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(usual):
-        yield
-        return
-    late = []
-    try:
-        signal.signal(signal.SIGINT, lambda *arrived: late.append(arrived))
-        yield
-    finally:
-        signal.signal(signal.SIGINT, usual)
-        if late:
-            usual(*late[0])
 
 
 def unavailable():
