@@ -243,7 +243,10 @@ FAULTS = {
         "a cell run twice; an interrupt in any cell; a restarted kernel",
         "works again, and nothing is left",
         "serving.test_hold_stops_the_old_server_of_that_name "
-        "serving.test_an_interrupt_at_any_line_of_a_cell_is_mended_by_stop_all",
+        "serving.test_an_interrupt_at_any_line_of_a_cell_is_mended_by_stop_all "
+        "loopback.test_an_interrupt_at_any_line_of_a_check_leaves_no_thread "
+        "loopback.test_an_interrupt_while_the_thread_of_a_check_begins_leaves_no_thread "
+        "loopback.test_ctrl_c_ends_the_function_too",
         "faults.test_a_kernel_is_interrupted_and_restarted "
         "faults.test_an_interrupt_in_the_first_plot_spoils_no_later_one "
         "broadcast_lan.test_an_interrupt_while_sockets_are_closed_leaves_none_open "

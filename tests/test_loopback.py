@@ -13,7 +13,7 @@ import time
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from scripted import ScriptedClient, run_async
+from scripted import ScriptedClient, interruptions, run_async
 
 from udplab import exercises, lan, loopback, panels
 from udplab.exercises import loopback as exercise
@@ -623,6 +623,55 @@ def test_a_function_that_cannot_be_stopped_is_told():
     for thread in threading.enumerate():  # or a later test would count it
         if thread.name == "udplab exercise":
             thread.join(60)
+
+
+def no_more_threads_than(number):
+    """Return whether there are that few within a minute. (Up to Python 3.12 join() need not wait after Ctrl-C.)"""
+    until = time.monotonic() + 60
+    while threading.active_count() > number and time.monotonic() < until:
+        time.sleep(0.001)
+    return threading.active_count() == number
+
+
+def checked(function, **options):
+    """Run a function as a check does that a reader starts: from a thread which is itself watched."""
+    return exercises.outcome(lambda: exercises.outcome(function, within=60, **options), within=60)
+
+
+@pytest.mark.parametrize("goes_on", [spins, sleeps, threading.Event.wait])
+def test_ctrl_c_ends_the_function_too(goes_on):
+    before, closed = threading.active_count(), threading.Event()
+
+    def interrupted():
+        signal.raise_signal(signal.SIGINT)
+        goes_on(closed)
+
+    with pytest.raises(KeyboardInterrupt):
+        checked(interrupted, rescue=closed.set)
+    assert no_more_threads_than(before)
+
+
+def test_an_interrupt_at_any_line_of_a_check_leaves_no_thread():
+    before = threading.active_count()
+    for number, _ in enumerate(interruptions(lambda: checked(int), exercises, threading)):
+        assert no_more_threads_than(before), f"after line {number + 1}"
+    assert number > 20 and no_more_threads_than(before)
+
+
+def test_an_interrupt_while_the_thread_of_a_check_begins_leaves_no_thread(monkeypatch):
+    """It is put off until the thread has begun; what ends the function must not come before the function."""
+    start, before = threading.Thread.start, threading.active_count()
+
+    def interrupted(thread):
+        if threading.current_thread() is threading.main_thread():
+            signal.raise_signal(signal.SIGINT)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    for _ in range(500):
+        with pytest.raises(KeyboardInterrupt):
+            checked(int)
+    assert no_more_threads_than(before)
 
 
 def test_an_error_in_a_learners_function_names_the_line():

@@ -4,9 +4,12 @@ A learner puts an answer (a value or a function) where the dots are and calls ch
 solution(). check() always prints a sentence: what was expected and what came.
 """
 
+import contextlib
 import ctypes
 import numbers
+import queue
 import threading
+import time
 import traceback
 
 from udplab.serving import uninterrupted
@@ -120,45 +123,87 @@ def outcome(function, *arguments, within, rescue=None):
 
     A function that goes on all the same is ended, and Endless is raised.
     """
-    results, errors = [], []
-
-    def call():
-        try:
-            results.append(function(*arguments))
-        except BaseException as error:  # such as exit()
-            errors.append(error)
-
-    thread = threading.Thread(target=call, name="udplab exercise", daemon=True)
+    call = _Call(function, arguments)
     try:
-        with uninterrupted():
-            thread.start()
-        thread.join(within)
-        late = thread.is_alive()
+        call.start()
+        late = not call.wait(within)
         if late and rescue:
             rescue()
-            thread.join(within)
-        endless = thread.is_alive()
+            call.wait(within)
+        endless = not call.over
+    except BaseException:  # Ctrl-C, or this check is itself the function of an outcome() that ends it
+        if rescue:
+            rescue()
+        raise
     finally:
-        ended = end(thread)  # after Ctrl-C, too
+        ended = call.end()
     if endless:
         rest = "so it was stopped" if ended else "and it still runs: choose Kernel, Restart Kernel, and begin anew"
         raise Endless(f"Your function did not come to its end, {rest}. Is there a loop or a wait that never ends?")
     if late:
         raise WaitedOn(f"Your function waited on for more than {within:g} s.")
-    if errors:
-        raise errors[0]
-    return results[0]
+    if call.errors:
+        raise call.errors[0]
+    return call.results[0]
 
 
-def end(thread, patience=2.0):
-    """End a thread, if it is alive, by an exception in its Python code; return whether it has ended.
+_here = threading.local()  # its .gate: that of the call which the thread at hand makes
 
-    patience: seconds. SystemExit ends a thread without a word, and no `except Exception` holds it. One that waits
-    inside the system gets it when that wait is over. Source: Python's C API, PyThreadState_SetAsyncExc.
+
+class _Call:
+    """A function in a thread of its own, which can be ended while the function runs, and only then.
+
+    The same exception would leave the thread in the lists of `threading` for ever if it came before or after, or
+    while this thread starts another: so who sends it, and who must not get it, holds the gate.
+    Its end is told by C code: Ctrl-C in Thread.join() marks a living thread as ended (CPython up to 3.12).
     """
-    for _ in range(20):
-        if not thread.is_alive():
+
+    def __init__(self, function, arguments):
+        self._function, self._arguments = function, arguments
+        self.results, self.errors, self.over = [], [], []
+        self._gate, self._inside, self._news = threading.Lock(), [], queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="udplab exercise", daemon=True)
+
+    def start(self):
+        with uninterrupted(), getattr(_here, "gate", contextlib.nullcontext()):
+            self._thread.start()
+
+    def _run(self):
+        with contextlib.suppress(SystemExit):  # it comes here if the function has just ended
+            try:
+                _here.gate = self._gate
+                self._inside.append(True)
+                self.results.append(self._function(*self._arguments))
+            except BaseException as error:  # such as exit()
+                self.errors.append(error)
+            finally:
+                with self._gate:
+                    self.over.append(True)
+                    self._news.put(None)
+
+    def wait(self, seconds):
+        """Wait for the end, and return whether it has come. In pieces: between them, who waits can be ended too."""
+        deadline = time.monotonic() + seconds
+        while not self.over and (left := deadline - time.monotonic()) > 0:
+            with contextlib.suppress(queue.Empty):
+                self._news.get(timeout=min(left, 0.05))
+        if self.over:
+            self._thread.join()
+        return bool(self.over)
+
+    def end(self, patience=2.0):
+        """End the function, if it still runs, by an exception in its Python code; return whether it has ended.
+
+        patience: seconds. SystemExit ends a thread without a word, and no `except Exception` holds it. A function
+        that waits inside the system gets it when that wait is over. Source: Python's C API, PyThreadState_SetAsyncExc.
+        """
+        if self._thread.ident is None:  # it could not be started
             return True
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(SystemExit))
-        thread.join(patience / 20)
-    return not thread.is_alive()
+        for _ in range(20):
+            with self._gate:
+                if self._inside and not self.over:
+                    thread = ctypes.c_ulong(self._thread.ident)
+                    ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, ctypes.py_object(SystemExit))
+            if self.wait(patience / 20):
+                return True
+        return False
