@@ -18,8 +18,20 @@ from pathlib import Path
 import pytest
 from nbval.kernel import start_new_kernel
 
-from udplab import broadcast, discovery, loopback, mtu, probing, retry, terminal
-from udplab.serving import Record, Server
+from udplab.broadcast import __main__ as broadcast
+from udplab.broadcast import discovery
+from udplab.broadcast.listing import MESSAGE
+from udplab.kit import terminal
+from udplab.kit.server import Record, Server
+from udplab.kit.sockets import answer_from, connect, udp_socket
+from udplab.loopback import __main__ as loopback
+from udplab.loopback import experiments as loopback_experiments
+from udplab.loopback import listing as loopback_listing
+from udplab.mtu import __main__ as mtu
+from udplab.mtu import probing
+from udplab.retry import __main__ as retry
+from udplab.retry import listing as retry_listing
+from udplab.retry.request import request
 
 HERE = Path(__file__).parent
 
@@ -30,8 +42,8 @@ FAULTS = {
         "a request that is not ASCII",
         "answers by length, or counts it as bad; shows its repr",
         "retry.test_respond_counts_the_message_and_echoes_the_id "
-        "serving.test_no_answer_bad_request_and_error_are_told_apart_and_survived "
-        "serving.test_shown_is_printable_and_bounded broadcast.test_a_line_of_the_log_is_safe_and_says_what_was_cut "
+        "server.test_no_answer_bad_request_and_error_are_told_apart_and_survived "
+        "server.test_shown_is_printable_and_bounded broadcast.test_a_line_of_the_log_is_safe_and_says_what_was_cut "
         "retry.test_strange_bytes_are_shown_in_one_short_line retry.test_the_server_says_what_it_did "
         "faults.test_a_reason_cannot_paint_the_terminal",
         "loopback.test_bad_datagrams_are_shown_in_one_line_and_survived loads.test_a_flood_of_100_000_random_datagrams",
@@ -47,7 +59,7 @@ FAULTS = {
     3: Row(
         "an empty datagram",
         "answers it",
-        "serving.test_answers_each_sender_and_notes_it loopback.test_respond_counts_bytes",
+        "server.test_answers_each_sender_and_notes_it loopback.test_respond_counts_bytes",
         "loopback.test_bad_datagrams_are_shown_in_one_line_and_survived",
     ),
     4: Row(
@@ -59,7 +71,7 @@ FAULTS = {
     5: Row(
         "output that nobody reads",
         "answers all the same",
-        "serving.test_follow_tells_all_and_what_was_missed "
+        "server.test_follow_tells_all_and_what_was_missed "
         "faults.test_a_program_says_what_it_could_not_show_and_stops_its_server",
         "loopback.test_answers_although_nobody_reads_the_output "
         "faults.test_a_reader_who_leaves_ends_the_program_quietly",
@@ -67,13 +79,13 @@ FAULTS = {
     6: Row(
         "source port 0",
         "drops and counts it",
-        "serving.test_port_0_and_itself_get_no_answer",
+        "server.test_port_0_and_itself_get_no_answer",
         "broadcast_lan.test_sources_that_cannot_be_answered_are_counted_and_survived",
     ),
     7: Row(
         "a source that cannot be answered",
         "counts the error and goes on",
-        "serving.test_a_peer_that_cannot_be_answered_is_counted serving.test_the_log_adds_up_for_any_fates "
+        "server.test_a_peer_that_cannot_be_answered_is_counted server.test_the_log_adds_up_for_any_fates "
         "retry_network.test_a_late_answer_that_cannot_be_sent_keeps_no_other",
         "broadcast_lan.test_sources_that_cannot_be_answered_are_counted_and_survived "
         "broadcast_lan.test_a_server_never_answers_a_broadcast_source",
@@ -81,8 +93,8 @@ FAULTS = {
     8: Row(
         "a datagram from itself; two servers that answer each other",
         "never answers itself, nor what looks like an answer",
-        "serving.test_port_0_and_itself_get_no_answer retry.test_an_answer_gets_no_answer "
-        "serving.test_a_server_on_every_address_knows_itself_by_any_loopback_address "
+        "server.test_port_0_and_itself_get_no_answer retry.test_an_answer_gets_no_answer "
+        "server.test_a_server_on_every_address_knows_itself_by_any_loopback_address "
         "broadcast.test_a_server_answers_only_its_own_question "
         "retry_network.test_no_two_servers_answer_each_other_for_ever",
         "retry_network.test_the_loop_and_its_end retry_network.test_a_datagram_from_itself_gets_no_answer "
@@ -183,7 +195,7 @@ FAULTS = {
     22: Row(
         "a port in use",
         "one line that names it",
-        "project.test_why_a_server_cannot_listen serving.test_a_busy_port_is_an_error_and_nothing_stays_open",
+        "project.test_why_a_server_cannot_listen server.test_a_busy_port_is_an_error_and_nothing_stays_open",
         "faults.test_a_port_in_use_is_one_line loopback.test_a_port_in_use_is_one_line",
     ),
     23: Row(
@@ -191,9 +203,9 @@ FAULTS = {
         "a quiet end with status 130, and nothing left open",
         "faults.test_what_an_interrupt_becomes "
         "faults.test_a_program_says_what_it_could_not_show_and_stops_its_server "
-        "serving.test_an_interrupt_at_any_line_of_start_leaves_nothing "
-        "serving.test_an_interrupt_at_any_line_of_stop_is_mended_by_the_next_stop "
-        "serving.test_an_interrupt_at_any_line_of_follow_leaves_a_server_that_answers_and_stops",
+        "server.test_an_interrupt_at_any_line_of_start_leaves_nothing "
+        "server.test_an_interrupt_at_any_line_of_stop_is_mended_by_the_next_stop "
+        "server.test_an_interrupt_at_any_line_of_follow_leaves_a_server_that_answers_and_stops",
         "faults.test_ctrl_c_ends_every_program_quietly loads.test_1000_interrupts_of_servers_under_fire "
         "loads.test_100_interrupts_of_programs_at_random_moments",
     ),
@@ -228,9 +240,9 @@ FAULTS = {
     28: Row(
         "a second receiver on the port",
         "is refused: no SO_REUSEADDR",
-        "serving.test_no_option_lets_a_second_server_have_the_port",
+        "server.test_no_option_lets_a_second_server_have_the_port",
         "broadcast.test_fault_28_our_servers_refuse_a_second_one "
-        "serving.test_a_busy_port_is_an_error_and_nothing_stays_open",
+        "server.test_a_busy_port_is_an_error_and_nothing_stays_open",
     ),
     29: Row(
         "a burst over the receive queue",
@@ -242,8 +254,8 @@ FAULTS = {
     30: Row(
         "a cell run twice; an interrupt in any cell; a restarted kernel",
         "works again, and nothing is left",
-        "serving.test_hold_stops_the_old_server_of_that_name "
-        "serving.test_an_interrupt_at_any_line_of_a_cell_is_mended_by_stop_all "
+        "server.test_hold_stops_the_old_server_of_that_name "
+        "server.test_an_interrupt_at_any_line_of_a_cell_is_mended_by_stop_all "
         "loopback.test_an_interrupt_at_any_line_of_a_check_leaves_no_thread "
         "loopback.test_an_interrupt_while_the_thread_of_a_check_begins_leaves_no_thread "
         "loopback.test_ctrl_c_ends_the_function_too",
@@ -258,18 +270,18 @@ FAULTS = {
     31: Row(
         "stop() in a flood, stop() twice, 1,000 times start and stop on one port",
         "stops within 0.25 s; files and threads as before",
-        "serving.test_start_twice_is_an_error_and_stop_twice_is_not "
-        "serving.test_an_interrupt_at_any_line_of_stop_is_mended_by_the_next_stop",
-        "serving.test_stops_quickly_under_a_flood serving.test_start_and_stop_a_thousand_times_on_one_port "
+        "server.test_start_twice_is_an_error_and_stop_twice_is_not "
+        "server.test_an_interrupt_at_any_line_of_stop_is_mended_by_the_next_stop",
+        "server.test_stops_quickly_under_a_flood server.test_start_and_stop_a_thousand_times_on_one_port "
         "faults.test_a_server_that_nobody_stopped_does_not_keep_its_program_alive "
         "loads.test_a_flood_of_100_000_random_datagrams",
     ),
     32: Row(
         "an error in the server's own function",
         "is logged with its traceback and counted; the server goes on",
-        "serving.test_no_answer_bad_request_and_error_are_told_apart_and_survived "
-        "serving.test_an_answer_that_is_not_bytes_is_our_error serving.test_the_log_adds_up_for_any_fates",
-        "serving.test_a_broken_function_does_not_end_a_real_server",
+        "server.test_no_answer_bad_request_and_error_are_told_apart_and_survived "
+        "server.test_an_answer_that_is_not_bytes_is_our_error server.test_the_log_adds_up_for_any_fates",
+        "server.test_a_broken_function_does_not_end_a_real_server",
     ),
     33: Row(
         "the LAN's helper killed; the kernel killed; two notebooks with a LAN each",
@@ -277,7 +289,7 @@ FAULTS = {
         "lan.test_a_helper_that_has_gone_is_told",
         "lan.test_killed_helper_is_told_and_replaced lan.test_helper_ends_with_a_killed_parent_though_a_fork_lives "
         "lan.test_a_network_that_closes_ends_the_servers_in_it lan.test_fork "
-        "serving.test_a_forked_child_lets_go_of_its_parents_server "
+        "server.test_a_forked_child_lets_go_of_its_parents_server "
         "lan.test_two_processes_do_not_disturb_each_other loads.test_40_kernels_at_once",
     ),
 }
@@ -286,7 +298,8 @@ FAULTS = {
 @functools.cache
 def functions_in(name):
     """Return the names of the test functions in test_`name`.py."""
-    tree = ast.parse((HERE / f"test_{name}.py").read_text(encoding="utf-8"))
+    [path] = HERE.rglob(f"test_{name}.py")
+    tree = ast.parse(path.read_text(encoding="utf-8"))
     return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
 
 
@@ -323,7 +336,7 @@ def program(module, arguments, port):
 @contextlib.contextmanager
 def silent_server():
     """A socket that hears the question of a client and never answers."""
-    with loopback.udp_socket(30) as sock:
+    with udp_socket(30) as sock:
         sock.bind(("127.0.0.1", 0))
         yield sock
 
@@ -380,7 +393,7 @@ def test_a_strange_host_is_one_printable_line(module, role, host, capsys):
     assert capsys.readouterr() == ("", "")
 
 
-CLOCKS = [retry.request, loopback.answer_from, loopback.ask, discovery.find, probing.search, probing.trial, Server]
+CLOCKS = [request, answer_from, loopback_experiments.ask, discovery.find, probing.search, probing.trial, Server]
 
 
 @pytest.mark.parametrize("function", CLOCKS)
@@ -409,7 +422,7 @@ def test_the_host_is_the_parsed_one(module, monkeypatch):
 
 def test_a_client_of_nobody_is_told_so():
     """Row 21: for Python, an empty host is this machine."""
-    for client in (retry.client, loopback.connect, broadcast.client):
+    for client in (retry.client, connect, broadcast.client):
         with pytest.raises(OSError, match="empty"):
             client("", 5005)
 
@@ -446,7 +459,7 @@ def test_a_program_says_what_it_could_not_show_and_stops_its_server(capsys):
 def test_a_reason_cannot_paint_the_terminal(why):
     """Row 1: an error may quote the datagram."""
     record = Record(1, 0.0, ("10.0.0.1", 5), b"x", 1, "bad", None, None, why)
-    assert loopback.in_words(record).isprintable() and retry.in_words(record).isprintable()
+    assert loopback_listing.in_words(record).isprintable() and retry_listing.in_words(record).isprintable()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such pipes")
@@ -455,15 +468,15 @@ def test_a_reader_who_leaves_ends_the_program_quietly():
     process = program(loopback, ["server"], 0)
     address = ast.literal_eval(process.stdout.readline().removeprefix("Listening at "))
     process.stdout.close()
-    with loopback.udp_socket() as sock:
-        loopback.ask(sock, address, b"to be shown", timeout=60)
+    with udp_socket() as sock:
+        loopback_experiments.ask(sock, address, b"to be shown", timeout=60)
     assert (process.wait(60), process.stderr.read()) == (1, "")
     process.stderr.close()
 
 
 def test_a_server_that_nobody_stopped_does_not_keep_its_program_alive():
     """Row 31."""
-    code = "from udplab import loopback; from udplab.serving import Server; Server(loopback.respond).start()"
+    code = "from udplab.loopback import listing; from udplab.kit.server import Server; Server(listing.respond).start()"
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
 
 
@@ -472,7 +485,7 @@ def test_a_full_disk_is_not_blamed_on_the_network():
     with silent_server() as sock, Path("/dev/full").open("w") as full:
         command = [sys.executable, "-m", "udplab.broadcast", "client", "127.0.0.1", "-p", str(sock.getsockname()[1])]
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
-        assert sock.recv(100) == broadcast.MESSAGE
+        assert sock.recv(100) == MESSAGE
     assert done.returncode == 1 and "No space left" in done.stderr and "Cannot send" not in done.stderr
 
 
@@ -480,7 +493,7 @@ def test_a_full_disk_is_not_blamed_on_the_network():
 def test_the_usage_names_the_command(module, capsys):
     with pytest.raises(SystemExit):
         module.main(["--help"])
-    assert f"usage: python -m {module.__name__} [-h]" in capsys.readouterr().out
+    assert f"usage: python -m {module.__package__} [-h]" in capsys.readouterr().out
 
 
 # --- Row 30: a real kernel ---
@@ -488,8 +501,8 @@ def test_the_usage_names_the_command(module, capsys):
 HALF = """
 import IPython.core.pylabtools
 import matplotlib.pyplot as plt
-from udplab import plots
-plots.use_style()
+from udplab.kit import picture
+picture.use_style()
 loaded = IPython.core.pylabtools.select_figure_formats
 def interrupt(*_, **__):
     IPython.core.pylabtools.select_figure_formats = loaded
@@ -516,8 +529,10 @@ def test_an_interrupt_in_the_first_plot_spoils_no_later_one():
 
 
 CELL = """
-from udplab import loopback, serving
-server = serving.hold("server", serving.Server(loopback.respond, port={port}))
+from udplab.kit.server import Server, hold
+from udplab.kit.sockets import udp_socket
+from udplab.loopback import experiments, listing
+server = hold("server", Server(listing.respond, port={port}))
 print("ready")
 {rest}
 """
@@ -528,7 +543,7 @@ def test_a_kernel_is_interrupted_and_restarted(lasting_port):
     """A cell waits for ever and is interrupted, run again, and again after a restart: on one port, which is free."""
     waits = CELL.format(port=lasting_port, rest="list(server.follow())")
     asks = CELL.format(
-        port=lasting_port, rest="sock = loopback.udp_socket(); print(loopback.ask(sock, server.address, b'hi').answer)"
+        port=lasting_port, rest="sock = udp_socket(); print(experiments.ask(sock, server.address, b'hi').answer)"
     )
     manager, client = start_new_kernel(120, "python3")
     try:
@@ -551,5 +566,5 @@ def test_a_kernel_is_interrupted_and_restarted(lasting_port):
     finally:
         client.stop_channels()
         manager.shutdown_kernel()
-    with Server(loopback.respond, port=lasting_port) as server:
+    with Server(loopback_listing.respond, port=lasting_port) as server:
         assert server.address[1] == lasting_port

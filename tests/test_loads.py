@@ -21,8 +21,12 @@ import nbformat
 import pytest
 from scripted import have_ended, helpers
 
-from udplab import discovery, loopback, lossy, retry, trials
-from udplab.serving import Server
+from udplab.broadcast import discovery
+from udplab.kit.server import Server
+from udplab.kit.sockets import LARGEST, udp_socket
+from udplab.retry import experiments as retry_experiments
+from udplab.retry import listing as retry
+from udplab.retry import lossy, policies
 
 pytestmark = pytest.mark.heavy
 TOP = Path(__file__).resolve().parent.parent
@@ -32,8 +36,12 @@ TOP = Path(__file__).resolve().parent.parent
 
 FLOODED = """
 import json, random, sys, time
-from udplab import broadcast, discovery, loopback, lossy, retry
-from udplab.serving import Server
+from udplab.broadcast import discovery
+from udplab.broadcast import listing as broadcast
+from udplab.kit.server import Server
+from udplab.kit.sockets import kernel_drops
+from udplab.loopback import listing as loopback
+from udplab.retry import listing as retry, lossy
 
 def resident():
     with open("/proc/self/status") as status:
@@ -44,7 +52,7 @@ with {server} as server:
     print(json.dumps(server.address), flush=True)
     for _ in sys.stdin:
         told = server.counts | {{"log": len(server.log), "resident": resident()}}
-        told["lost"] = loopback.kernel_drops(server._sock) + network.lost
+        told["lost"] = kernel_drops(server._sock) + network.lost
         print(json.dumps(told), flush=True)
     spans, server.port = [], server.address[1]
     for _ in range(3):
@@ -84,7 +92,7 @@ SERVERS = {
     "2-4's discovery": ("Server(discovery.responder(b'time', b'flooded'))", service_answers),
 }
 STARTS = b"", b"Your data was ", b"id=0123456789abcdef: ", b"find time ", b"here time "
-SIZES = 0, 1, 512, 1472, 1473, loopback.LARGEST
+SIZES = 0, 1, 512, 1472, 1473, LARGEST
 
 
 def datagrams(rng):
@@ -95,19 +103,19 @@ def datagrams(rng):
     pool = rng.randbytes(1 << 20)
     while True:
         lot = rng.random()
-        size = rng.choice(SIZES) if lot < 0.25 else rng.randint(0, loopback.LARGEST if lot < 0.3 else 2000)
+        size = rng.choice(SIZES) if lot < 0.25 else rng.randint(0, LARGEST if lot < 0.3 else 2000)
         start = rng.choice(STARTS) if rng.random() < 0.1 else b""
         at = rng.randrange(len(pool) - size)
-        yield (start + pool[at : at + size])[: max(size, len(start))][: loopback.LARGEST]
+        yield (start + pool[at : at + size])[: max(size, len(start))][:LARGEST]
 
 
 def tries(sock, question, answer):
     """Send a question until its own answer comes; return how often it was sent: the flood may have filled the queue."""
-    for number, wait in enumerate(retry.fixed(0.003, 3000), 1):
+    for number, wait in enumerate(policies.fixed(0.003, 3000), 1):
         sock.send(question)
         deadline = time.perf_counter() + wait
         while answer and (left := deadline - time.perf_counter()) > 0:
-            if trials.received(sock, left) == answer:
+            if retry_experiments.received(sock, left) == answer:
                 return number
         if not answer:
             return number
@@ -121,7 +129,7 @@ def test_a_flood_of_100_000_random_datagrams(name, measured):
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     command = [sys.executable, "-W", "error", "-c", FLOODED.format(server=code)]
     flood = datagrams(random.Random(6))
-    with subprocess.Popen(command, **pipes) as process, loopback.udp_socket() as flooder:
+    with subprocess.Popen(command, **pipes) as process, udp_socket() as flooder:
         address = tuple(json.loads(process.stdout.readline()))
 
         def told():
@@ -160,9 +168,9 @@ def test_a_flood_of_100_000_random_datagrams(name, measured):
 def asked(loss):
     """Ask 1,000 questions through a bad network; return the pairs of question and answer, and the seconds."""
     network = lossy.Network(loss, loss / 2, duplicate=0.3, reorder=0.3, delay=(0, 0.002), seed=loss)
-    with Server(trials.echo, make_socket=network.socket) as server:
+    with Server(retry_experiments.echo, make_socket=network.socket) as server:
         begin = time.perf_counter()
-        pairs = trials.ask_in_turn(server.address, 1000, lambda: retry.fixed(0.001, 5), ids=True)
+        pairs = retry_experiments.ask_in_turn(server.address, 1000, lambda: policies.fixed(0.001, 5), ids=True)
         return pairs, time.perf_counter() - begin
 
 
@@ -172,7 +180,7 @@ def test_1000_requests_through_each_of_8_bad_networks(measured):
     with concurrent.futures.ThreadPoolExecutor(len(losses)) as pool:
         for loss, (pairs, seconds) in zip(losses, pool.map(asked, losses), strict=True):
             answered = sum(answer is not None for _, answer in pairs)
-            assert len(pairs) == 1000 and trials.wrong(pairs) == 0
+            assert len(pairs) == 1000 and retry_experiments.wrong(pairs) == 0
             assert (answered == 0) == (loss == 1)
             measured(f"1,000 requests at {loss:4.0%} loss: {answered} answered, 0 wrong, {seconds:.1f} s")
 
@@ -218,11 +226,13 @@ def test_40_kernels_at_once(tmp_path, measured):
 # --- Interrupts of programs ---
 
 TALKING = """
-from udplab import loopback, retry, terminal
-from udplab.serving import Server
+from udplab.kit import terminal
+from udplab.kit.server import Server
+from udplab.kit.sockets import connect
+from udplab.loopback import listing as loopback
 
 def talk():
-    with Server(loopback.respond) as server, retry.connect(*server.address) as sock:
+    with Server(loopback.respond) as server, connect(*server.address) as sock:
         print("talking", flush=True)
         while True:
             sock.send(b"hello")
@@ -232,7 +242,9 @@ terminal.run(talk)
 """
 FORKED = """
 import os, random, signal, time
-from udplab import loopback, terminal
+from udplab.kit import terminal
+from udplab.kit.sockets import udp_socket
+from udplab.loopback import listing as loopback
 
 def interrupted(seconds):
     reading, writing = os.pipe()
@@ -241,7 +253,7 @@ def interrupted(seconds):
         os.close(reading), os.close(writing)
         terminal.run(loopback.server, 0)
     os.close(writing)
-    with open(reading) as lines, loopback.udp_socket() as sock:
+    with open(reading) as lines, udp_socket() as sock:
         port = int(lines.readline().split()[-1].rstrip(")\\n"))
         until = time.perf_counter() + seconds
         while time.perf_counter() < until:

@@ -12,18 +12,27 @@ from hypothesis import strategies as st
 from matplotlib.colors import to_rgb
 from matplotlib.text import Text
 
-from udplab import discovery, fragments, hearing, loopback, path, plots, probing, retry, trials
+from udplab.broadcast import cost as costs
+from udplab.broadcast import discovery, hearing
+from udplab.broadcast import panel as broadcast_panel
+from udplab.broadcast import plots as broadcast_plots
+from udplab.kit import picture
+from udplab.kit.server import Record
+from udplab.kit.sockets import LARGEST, PORT
 from udplab.lan.plan import plan_switch
-from udplab.panels import broadcast as broadcast_panel
-from udplab.panels import loopback as loopback_panel
-from udplab.panels import mtu as mtu_panel
-from udplab.panels import retry as retry_panel
-from udplab.plots import broadcast, mtu
-from udplab.plots import fragments as pieces
-from udplab.plots import loopback as round_trips
-from udplab.plots import retry as tries
-from udplab.plots import trials as many
-from udplab.serving import Record
+from udplab.loopback import experiments as loopback_experiments
+from udplab.loopback import panel as loopback_panel
+from udplab.loopback import plots as loopback_plots
+from udplab.mtu import experiments as mtu_experiments
+from udplab.mtu import fragments, plots_of_fragments, probing
+from udplab.mtu import panel as mtu_panel
+from udplab.mtu import plots as mtu_plots
+from udplab.retry import experiments as retry_experiments
+from udplab.retry import panel as retry_panel
+from udplab.retry import plots as retry_plots
+from udplab.retry import plots_of_many
+from udplab.retry import policies as waits_of
+from udplab.retry.request import Attempt, Outcome
 
 NO_LAN = "this Linux does not let you make a user namespace (Operation not permitted), so there is no LAN here"
 
@@ -31,72 +40,74 @@ NO_LAN = "this Linux does not let you make a user namespace (Operation not permi
 def exchange(gap, question, answer):
     """Return an exchange and the server's record of it; gap: seconds from one moment to the next."""
     record = Record(1, gap, ("127.0.0.1", 1060), question, len(question), "answered", answer, 2 * gap, "")
-    return loopback.Exchange(0, 3 * gap, question, answer), record
+    return loopback_experiments.Exchange(0, 3 * gap, question, answer), record
 
 
 def asked(loss, first=0.1, limit=2.0):
     """Return the `Trial` of one question through a network that loses `loss` of what is sent."""
-    return next(iter(trials.ask_often(1, lambda rng: retry.exponential(first, limit), loss, 0, seed=1)))[0]
+    return next(iter(retry_experiments.ask_often(1, lambda rng: waits_of.exponential(first, limit), loss, 0, seed=1)))[
+        0
+    ]
 
 
 def ladder(loss, first, limit):
-    return lambda: tries.ladder(*asked(loss, first, limit))
+    return lambda: retry_plots.ladder(*asked(loss, first, limit))
 
 
 def schedule(loss):
-    outcome, delays = asked(loss).outcome, list(retry.exponential())
+    outcome, delays = asked(loss).outcome, list(waits_of.exponential())
     left, right = plt.subplots(1, 2, figsize=(9, 4))[1]
-    tries.waits(delays, outcome, left)
-    tries.elapsed(delays, outcome, right)
+    retry_plots.waits(delays, outcome, left)
+    retry_plots.elapsed(delays, outcome, right)
 
 
 def policies():
     names = ("exponential", "fixed", "full jitter", "Internet")
     left, right = plt.subplots(1, 2, figsize=(9.5, 4))[1]
-    many.policies({name: [asked(0)] for name in names}, left)
-    many.datagrams({name: [asked(0)] for name in names}, dict(zip(names, (5, 31, 5, 5), strict=True)), right)
+    plots_of_many.policies({name: [asked(0)] for name in names}, left)
+    plots_of_many.datagrams({name: [asked(0)] for name in names}, dict(zip(names, (5, 31, 5, 5), strict=True)), right)
 
 
 def herd(sizes):
-    each = trials.Herd(0.01, sizes, 0, 0, 0)
-    return lambda: many.herd({"without jitter": each, "with jitter": each})
+    each = retry_experiments.Herd(0.01, sizes, 0, 0, 0)
+    return lambda: plots_of_many.herd({"without jitter": each, "with jitter": each})
 
 
 def adaptive(delays):
-    track = trials.follow(delays, retry.Rto(lowest=0))
-    return lambda: many.adaptive(delays, track, track, 0.01)
+    track = retry_experiments.follow(delays, waits_of.Rto(lowest=0))
+    return lambda: plots_of_many.adaptive(delays, track, track, 0.01)
 
 
 def search(mtus, black_hole, alone):
     found = probing.predict(mtus, black_hole)
-    return lambda: mtu.search(found, None if alone else found, NO_LAN if alone else "")
+    return lambda: mtu_plots.search(found, None if alone else found, NO_LAN if alone else "")
 
 
 def sends(mtus, sizes, alone=False):
-    found = path.predict_sends(mtus, sizes)
-    return lambda: mtu.sends(mtus, found, None if alone else found, NO_LAN if alone else "")
+    found = mtu_experiments.predict_sends(mtus, sizes)
+    return lambda: mtu_plots.sends(mtus, found, None if alone else found, NO_LAN if alone else "")
 
 
 def answers(cases, alone):
-    found = [path.predict_answers(*case) for case in cases]
-    return lambda: mtu.answers(found, None if alone else found, NO_LAN if alone else "")
+    found = [mtu_experiments.predict_answers(*case) for case in cases]
+    return lambda: mtu_plots.answers(found, None if alone else found, NO_LAN if alone else "")
 
 
 def counts(mtus, alone):
     sizes = [100, 1372, 1373, 1473, 3000, 65_507]
     found = [fragments.fragments(size, mtus) for size in sizes]
-    return lambda: pieces.counts(mtus, sizes, found, None if alone else found, NO_LAN if alone else "")
+    return lambda: plots_of_fragments.counts(mtus, sizes, found, None if alone else found, NO_LAN if alone else "")
 
 
 def survival(sizes, alone):
     found = fragments.predict_survivors((1500, 1500), sizes, 20, 20)
     measured, reason = (None, NO_LAN) if alone else (found, "")
-    return lambda: pieces.survival((1500, 1500), sizes, 20, 20, found, measured, reason)
+    return lambda: plots_of_fragments.survival((1500, 1500), sizes, 20, 20, found, measured, reason)
 
 
 def cut_up(size, mtus, alone=False):
     found = None if alone else fragments.fragments(size, mtus)
-    return lambda: pieces.cut_up(size, mtus, found, NO_LAN if alone else "")
+    return lambda: plots_of_fragments.cut_up(size, mtus, found, NO_LAN if alone else "")
 
 
 PLAN = plan_switch(broadcast_panel.NAMES, broadcast_panel.BEYOND)
@@ -107,64 +118,68 @@ PLACES = ["10.0.0.2", "10.0.0.255", "<broadcast>", "10.0.1.255"]
 
 def matrix(alone):
     heard = hearing.predict(PLAN, "alice", PLACES, BINDS)
-    return lambda: broadcast.matrix(heard, None if alone else heard, HOSTS, reason=NO_LAN if alone else None)
+    return lambda: broadcast_plots.matrix(heard, None if alone else heard, HOSTS, reason=NO_LAN if alone else None)
 
 
 def network(place, kind, alone=False, permission=True):
     binds = dict.fromkeys(HOSTS, kind) if kind else {}
     heard = hearing.predict(PLAN, "alice", [place], binds, permission)[0]
-    return lambda: broadcast.network(PLAN, "alice", heard, None if alone else heard, reason=NO_LAN if alone else None)
+    return lambda: broadcast_plots.network(
+        PLAN, "alice", heard, None if alone else heard, reason=NO_LAN if alone else None
+    )
 
 
 def cost(field, numbers, alone):
-    found = [hearing.predict_cost(n, n, way) for way in ("unicast", "broadcast") for n in numbers]
-    return lambda: broadcast.cost(found, None if alone else found, field, "A title", NO_LAN if alone else None)
+    found = [costs.predict_cost(n, n, way) for way in ("unicast", "broadcast") for n in numbers]
+    return lambda: broadcast_plots.cost(found, None if alone else found, field, "A title", NO_LAN if alone else None)
 
 
 def timeline(spread, alone):
     found = discovery.predict_answers(discovery.delays(40, spread, random.Random(4)), 0.002, 19)
     title = "The same 40, each after a random delay"
-    return lambda: broadcast.timeline(found, None if alone else found, title, NO_LAN if alone else None)
+    return lambda: broadcast_plots.timeline(found, None if alone else found, title, NO_LAN if alone else None)
 
 
 def losses(lost, alone):
-    return lambda: broadcast.losses(lost, None if alone else lost, 40, NO_LAN if alone else None)
+    return lambda: broadcast_plots.losses(lost, None if alone else lost, 40, NO_LAN if alone else None)
 
 
 SPREAD, FEW = [16e-6, 20e-6, 300e-6], [20e-6]
-BURSTS = [loopback.Burst(size, 2000, kept, 2000 - kept) for size, kept in ((1, 256), (1000, 92), (65_507, 1))]
+BURSTS = [
+    loopback_experiments.Burst(size, 2000, kept, 2000 - kept) for size, kept in ((1, 256), (1000, 92), (65_507, 1))
+]
 PATHS = [((1500,), False), ((1500, 1400), False), ((1500, 1400, 1280), False), ((9000, 1500, 9000), False),
          ((1500, 576), False), ((1500, 1400), True)]  # fmt: skip
 PLOTS = {
-    "exchange": lambda: round_trips.exchange(*exchange(50e-6, b"Is anybody there?", b"Your data was 17 bytes long")),
-    "exchange, long words": lambda: round_trips.exchange(*exchange(0.4, b"\xff" * 40, b"\x00" * 4000)),
-    "over time": lambda: round_trips.over_time(SPREAD * 300),
-    "over time, lost": lambda: round_trips.over_time([float("nan")] * 20_000),
-    "over time, wide": lambda: round_trips.over_time([1e-6, 1.0, float("nan")] * 6000),
-    "over time, slow in the end": lambda: round_trips.over_time([float("nan"), *np.geomspace(1e-5, 1e-3, 3000)]),
-    "over time, one": lambda: round_trips.over_time(FEW),
-    "cumulative": lambda: round_trips.cumulative(SPREAD * 300),
-    "cumulative, wide": lambda: round_trips.cumulative([1e-6, 1.0]),
-    "by size": lambda: round_trips.by_size({1: SPREAD, 1000: SPREAD, 65_507: SPREAD}),
-    "by size, slow": lambda: round_trips.by_size({1: FEW, 65_507: [1.0, 2.0]}),
-    "kept": lambda: round_trips.kept(BURSTS),
+    "exchange": lambda: loopback_plots.exchange(*exchange(50e-6, b"Is anybody there?", b"Your data was 17 bytes long")),
+    "exchange, long words": lambda: loopback_plots.exchange(*exchange(0.4, b"\xff" * 40, b"\x00" * 4000)),
+    "over time": lambda: loopback_plots.over_time(SPREAD * 300),
+    "over time, lost": lambda: loopback_plots.over_time([float("nan")] * 20_000),
+    "over time, wide": lambda: loopback_plots.over_time([1e-6, 1.0, float("nan")] * 6000),
+    "over time, slow in the end": lambda: loopback_plots.over_time([float("nan"), *np.geomspace(1e-5, 1e-3, 3000)]),
+    "over time, one": lambda: loopback_plots.over_time(FEW),
+    "cumulative": lambda: loopback_plots.cumulative(SPREAD * 300),
+    "cumulative, wide": lambda: loopback_plots.cumulative([1e-6, 1.0]),
+    "by size": lambda: loopback_plots.by_size({1: SPREAD, 1000: SPREAD, 65_507: SPREAD}),
+    "by size, slow": lambda: loopback_plots.by_size({1: FEW, 65_507: [1.0, 2.0]}),
+    "kept": lambda: loopback_plots.kept(BURSTS),
     "tries": ladder(0.6, 0.1, 2),
     "tries, none answered": ladder(1, 0.1, 2),
     "tries, many": ladder(1, 0.05, 16),
     "tries, at once": ladder(0, 0.01, 0.16),
     "schedule": lambda: schedule(0.6),
     "schedule, none answered": lambda: schedule(1),
-    "silences": lambda: tries.silences({"silent": asked(1).outcome, "dead port": asked(1).outcome}),
-    "how often sent": lambda: many.sends([asked(0.5)] * 1000, 0.5, 5),
-    "how often sent, all fail": lambda: many.sends([asked(1)] * 10_000, 1, 9),
-    "give up": lambda: many.give_up({0: 0, 0.5: 31, 1: 1000}, {0: 0, 0.5: 237, 1: 1000}, 1000, 5),
+    "silences": lambda: retry_plots.silences({"silent": asked(1).outcome, "dead port": asked(1).outcome}),
+    "how often sent": lambda: plots_of_many.sends([asked(0.5)] * 1000, 0.5, 5),
+    "how often sent, all fail": lambda: plots_of_many.sends([asked(1)] * 10_000, 1, 9),
+    "give up": lambda: plots_of_many.give_up({0: 0, 0.5: 31, 1: 1000}, {0: 0, 0.5: 237, 1: 1000}, 1000, 5),
     "policies": policies,
     "herd": herd([0] * 10 + [100] + [0] * 19 + [81] + [0] * 39 + [62] + [0] * 79 + [43]),
     "herd, small": herd([1] * 10),
     "adaptive": adaptive([0.002] * 30 + [0.015] * 30 + [0.002] * 30),
     "adaptive, slow": adaptive([1.0, 0.1, 3.0]),
-    "path": lambda: mtu.hops((1500, 1400)),
-    "path, long": lambda: mtu.hops((9000, 1500, 1280, 9000)),
+    "path": lambda: mtu_plots.hops((1500, 1400)),
+    "path, long": lambda: mtu_plots.hops((9000, 1500, 1280, 9000)),
     "sends": sends((1500, 1400), [1472, 1472, 1372, 1372]),
     "sends, far apart": sends((9000, 576), [8972, 100, 548, 8972], alone=True),
     "search": search((1500, 1400), True, alone=False),
@@ -197,7 +212,7 @@ PLOTS = {
 PLAYGROUNDS = {
     "2-1, first settings": (loopback_panel.round_trips, {}),
     "2-1, least": (loopback_panel.round_trips, {"size": 0, "count": 100}),
-    "2-1, most": (loopback_panel.round_trips, {"size": loopback.LARGEST, "count": 20_000}),
+    "2-1, most": (loopback_panel.round_trips, {"size": LARGEST, "count": 20_000}),
     "2-2, first settings": (retry_panel.questions, {}),
     "2-2, all is lost": (retry_panel.questions, {"loss": 100, "answer_loss": 100, "questions": 100}),
     "2-2, nothing is lost": (retry_panel.questions, {"loss": 0, "first": 2, "limit": 16, "questions": 50}),
@@ -214,13 +229,13 @@ PLAYGROUNDS = {
     "2-3, black hole late": (mtu_panel.journeys, {"size": 1300, "dont_fragment": True, "black_hole": True}),
     "2-4, first settings": (broadcast_panel.who_hears, {}),
     "2-4, refused": (broadcast_panel.who_hears, {"destination": "<broadcast>", "permission": False}),
-    "2-4, wrong port": (broadcast_panel.who_hears, {"destination": "10.0.1.255", "port": hearing.PORT + 1}),
+    "2-4, wrong port": (broadcast_panel.who_hears, {"destination": "10.0.1.255", "port": PORT + 1}),
 }
 
 
 @pytest.fixture(autouse=True)
 def in_style():
-    with plots.style():
+    with picture.style():
         yield
     plt.close("all")
 
@@ -293,12 +308,12 @@ def test_nothing_written_beside_a_ladder_overlaps_however_short_a_wait_is():
     """With jitter any wait can be short, the last one too."""
 
     def short(rng):
-        return (wait * rng.random() ** rng.choice([1, 6]) for wait in retry.exponential(2, 16))
+        return (wait * rng.random() ** rng.choice([1, 6]) for wait in waits_of.exponential(2, 16))
 
-    for batch in trials.ask_often(40, short, loss=0.9, seed=1):
+    for batch in retry_experiments.ask_often(40, short, loss=0.9, seed=1):
         for trial in batch:
             left, _ = plt.subplots(1, 2, figsize=(8, 4.6), width_ratios=[1.3, 1])[1]
-            tries.ladder(*trial, left)
+            retry_plots.ladder(*trial, left)
             left.set_xlim(-0.85, 1.15)  # as in the playground
             assert faults(plt.gcf()) == [], trial.outcome
             plt.close()
@@ -306,7 +321,7 @@ def test_nothing_written_beside_a_ladder_overlaps_however_short_a_wait_is():
 
 # --- Colours ---
 
-COLOURS = {name: getattr(plots, name) for name in ("BLUE", "PURPLE", "GREEN", "RED", "GREY")}
+COLOURS = {name: getattr(picture, name) for name in ("BLUE", "PURPLE", "GREEN", "RED", "GREY")}
 EYES = {  # what is left of (linear red, green, blue): Machado, Oliveira and Fernandes, 2009, table 1, severity 1.0
     "all cones": np.eye(3),
     "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
@@ -348,17 +363,17 @@ def changed(record, **fields):
     return record._replace(**fields)
 
 
-SENDS = path.predict_sends((1500, 1400), [1472, 1372])
+SENDS = mtu_experiments.predict_sends((1500, 1400), [1472, 1372])
 SEARCH = probing.predict((1500, 1400))
-ANSWERS = [path.predict_answers((1500, 1400))]
-COSTS = hearing.predict_costs([2])
+ANSWERS = [mtu_experiments.predict_answers((1500, 1400))]
+COSTS = costs.predict_costs([2])
 HEARD = [hearing.Trial("10.0.0.2", {"bob": hearing.EVERY}, None, ("bob",))]
 TWINS = {
-    "sends": (mtu.describe_sends, SENDS, [changed(SENDS[0], arrived=True), SENDS[1]], "yes"),
-    "search": (mtu.describe_search, SEARCH, changed(SEARCH, steps=SEARCH.steps[:1]), "NOT as predicted"),
-    "answers": (mtu.describe_answers, ANSWERS, [changed(ANSWERS[0], probed=777)], "777"),
-    "costs": (broadcast.describe_cost, COSTS, [changed(COSTS[0], sent=77), COSTS[1]], "frames sent 77"),
-    "matrix": (broadcast.describe_matrix, HEARD, [changed(HEARD[0], heard=("eve",))], "eve"),
+    "sends": (mtu_plots.describe_sends, SENDS, [changed(SENDS[0], arrived=True), SENDS[1]], "yes"),
+    "search": (mtu_plots.describe_search, SEARCH, changed(SEARCH, steps=SEARCH.steps[:1]), "NOT as predicted"),
+    "answers": (mtu_plots.describe_answers, ANSWERS, [changed(ANSWERS[0], probed=777)], "777"),
+    "costs": (broadcast_plots.describe_cost, COSTS, [changed(COSTS[0], sent=77), COSTS[1]], "frames sent 77"),
+    "matrix": (broadcast_plots.describe_matrix, HEARD, [changed(HEARD[0], heard=("eve",))], "eve"),
 }
 
 
@@ -374,7 +389,7 @@ def test_a_twin_tells_what_was_measured_and_if_it_was_predicted(name):
 
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=30).map(sorted), st.floats(0.001, 10))
 def test_labels_that_are_spread_are_apart_in_order_and_around_their_places(places, gap):
-    spread = plots.spread(places, gap)
+    spread = picture.spread(places, gap)
     assert len(spread) == len(places)
     assert all(after - before >= gap * 0.999 for before, after in itertools.pairwise(spread))
     assert sum(spread) == pytest.approx(sum(places), abs=1e-6)
@@ -383,37 +398,37 @@ def test_labels_that_are_spread_are_apart_in_order_and_around_their_places(place
 
 
 def test_the_twin_of_survivors_tells_of_those_that_arrived():
-    assert "predicted 19, arrived  3" in pieces.describe_survival((1500,), [100], 20, [19], [3])
+    assert "predicted 19, arrived  3" in plots_of_fragments.describe_survival((1500,), [100], 20, [19], [3])
 
 
 def test_twins_of_times_by_hand():
     times = [micro * 1e-6 for micro in range(1, 102)]
-    assert round_trips.describe_round_trips(times) == (
+    assert loopback_plots.describe_round_trips(times) == (
         "101 round trips, 0 without an answer\n"
         "shortest 1.0 µs, median 51.0 µs, 99th percentile 100.0 µs, longest 101.0 µs"
     )
-    assert round_trips.describe_bursts([loopback.Burst(1, 10, 3, 6)]) == (
+    assert loopback_plots.describe_bursts([loopback_experiments.Burst(1, 10, 3, 6)]) == (
         "      1 byte: sent 10, kept 3 + dropped by the kernel 6 = 9"
     ), "what is missing is not made up"
 
 
 def test_twins_of_questions_by_hand():
-    trial = trials.Trial
-    attempt = retry.Attempt(0.0, 1.0, 1.0, True, 3, 0, False)
-    lost = trial(retry.Outcome(b"", None, [attempt, attempt._replace(at=1.5, ended=2.5, refused=0)]), [])
-    quick = trial(retry.Outcome(b"", b"", [attempt._replace(ended=0.25, answered=True)]), [])
-    slow = trial(retry.Outcome(b"", b"", [attempt._replace(ended=0.75, answered=True)]), [])
-    assert many.describe_sends([lost] * 4, 0.5, 2).endswith("without an answer: 4, predicted 1")
-    assert "mean time 0.50 s, longest 0.75 s" in many.describe_policies({"a": [quick, slow]}, {"a": 5})
-    assert "mean time" not in many.describe_policies({"a": [lost]}, {"a": 5})
-    assert tries.describe_silences({"a": lost.outcome}) == "a: sent 2 times, refused 1 times, no answer"
-    assert tries.describe_schedule([1.0, 1.0], lost.outcome).splitlines() == [
+    trial = retry_experiments.Trial
+    attempt = Attempt(0.0, 1.0, 1.0, True, 3, 0, False)
+    lost = trial(Outcome(b"", None, [attempt, attempt._replace(at=1.5, ended=2.5, refused=0)]), [])
+    quick = trial(Outcome(b"", b"", [attempt._replace(ended=0.25, answered=True)]), [])
+    slow = trial(Outcome(b"", b"", [attempt._replace(ended=0.75, answered=True)]), [])
+    assert plots_of_many.describe_sends([lost] * 4, 0.5, 2).endswith("without an answer: 4, predicted 1")
+    assert "mean time 0.50 s, longest 0.75 s" in plots_of_many.describe_policies({"a": [quick, slow]}, {"a": 5})
+    assert "mean time" not in plots_of_many.describe_policies({"a": [lost]}, {"a": 5})
+    assert retry_plots.describe_silences({"a": lost.outcome}) == "a: sent 2 times, refused 1 times, no answer"
+    assert retry_plots.describe_schedule([1.0, 1.0], lost.outcome).splitlines() == [
         "try 1: predicted at 0.00 s, measured 0.0 ms",
         "try 2: predicted at 1.00 s, measured 1500.0 ms",
         "give up: predicted at 2.00 s, measured 2500.0 ms",
     ]
-    assert many.in_vain([1.0, 1.0, 1.0], [(0, 0.9), (0, 1.0), (0, 1.1)]) == 1
+    assert plots_of_many.in_vain([1.0, 1.0, 1.0], [(0, 0.9), (0, 1.0), (0, 1.1)]) == 1
 
 
 def test_units():
-    assert [plots.unit(seconds)[0] for seconds in (0.0009, 0.001, 0.9, 1)] == ["µs", "ms", "ms", "s"]
+    assert [picture.unit(seconds)[0] for seconds in (0.0009, 0.001, 0.9, 1)] == ["µs", "ms", "ms", "s"]

@@ -1,6 +1,5 @@
 """The project itself: its notebooks, its lists of packages, its launcher, its way in for newcomers."""
 
-import ast
 import itertools
 import json
 import os
@@ -16,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from udplab import __main__ as launcher
-from udplab import terminal
+from udplab.kit import terminal
 
 TOP = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((TOP / "notebooks").glob("*.ipynb"))
@@ -73,19 +72,6 @@ def test_headings_are_in_order(path):
     levels = [len(marks) for marks in re.findall(r"^(#+) ", re.sub(r"```.*?```", "", prose, flags=re.S), flags=re.M)]
     assert levels[0] == 1 and levels.count(1) == 1
     assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
-
-
-@pytest.mark.parametrize("path", sorted((TOP / "udplab").rglob("*.py")), ids=lambda path: path.name)
-def test_imports_run_one_way(path):
-    """What a command line imports stays free of matplotlib, widgets and notebooks."""
-    folder = path.relative_to(TOP / "udplab").parts[0]
-    if folder in ("plots", "panels", "exercises", "__main__.py"):
-        return
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    names |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
-    heavy = ("matplotlib", "numpy", "ipywidgets", "IPython", "udplab.plots", "udplab.panels", "udplab.exercises")
-    assert not [name for name in names if name.startswith(heavy)]
 
 
 def test_launcher_passes_arguments_on_and_tells_root():

@@ -3,8 +3,13 @@
 import re
 import time
 
-from udplab import lan, loopback, retry, trials
-from udplab.serving import KEPT, Server
+from udplab import lan
+from udplab.kit.server import KEPT, Server
+from udplab.kit.sockets import udp_socket
+from udplab.loopback import experiments as loopback_experiments
+from udplab.loopback import listing as loopback
+from udplab.retry import experiments as retry_experiments
+from udplab.retry import policies
 
 from .rounds import ROUNDS, Line, exponent, interleaved, megabytes, quartiles, ratios, seconds
 from .servers import SIZE
@@ -45,7 +50,7 @@ def timed(work, size):
 
 
 def round_trips(server):
-    return lambda count: sum(len(batch) for batch in loopback.round_trips(server.address, SIZE, count))
+    return lambda count: sum(len(batch) for batch in loopback_experiments.round_trips(server.address, SIZE, count))
 
 
 def reading():
@@ -55,9 +60,9 @@ def reading():
     def read(count):
         if count not in logs:
             logs[count] = Server(loopback.respond).start()
-            with loopback.udp_socket() as sock:
+            with udp_socket() as sock:
                 for _ in range(count):
-                    loopback.ask(sock, logs[count].address, b"hello")
+                    loopback_experiments.ask(sock, logs[count].address, b"hello")
             logs[count].stop()
         for _ in range(100):
             assert len(logs[count].log) == count
@@ -66,7 +71,7 @@ def reading():
 
 
 def requests(count):
-    for _ in trials.ask_often(count, lambda rng: retry.exponential()):
+    for _ in retry_experiments.ask_often(count, lambda rng: policies.exponential()):
         pass
 
 

@@ -3,9 +3,11 @@
 import asyncio
 import statistics
 
-from udplab import loopback
-from udplab.panels import loopback as panel
-from udplab.serving import Server
+from udplab.kit.server import Server
+from udplab.kit.sockets import HOST
+from udplab.loopback import experiments as loopback_experiments
+from udplab.loopback import listing as loopback
+from udplab.loopback import panel as loopback_panel
 
 from .rounds import compare, interleaved, seconds
 from .servers import SIZE, by_hand
@@ -22,10 +24,10 @@ def measure():
 
 def compared():
     with worker(*python("servers", "bare recvfrom loop")) as ask:
-        address = loopback.HOST, int(ask())
+        address = HOST, int(ask())
         contenders = {
             "udplab": lambda: statistics.median(
-                time for batch in loopback.round_trips(address, SIZE, TRIPS) for time in batch
+                time for batch in loopback_experiments.round_trips(address, SIZE, TRIPS) for time in batch
             ),
             "loop": lambda: statistics.median(by_hand(address, TRIPS)),
         }
@@ -42,7 +44,7 @@ def compared():
 
 async def drawn():
     """Run the playground of lesson 2-1; return the median of what it measured, in seconds."""
-    playground = panel.round_trips()
+    playground = loopback_panel.round_trips()
     playground.controls["count"].value = TRIPS
     seen, draw = [], playground.draw
 
@@ -61,4 +63,6 @@ async def drawn():
 def undrawn():
     """Return the median of the same round trips without a playground, in seconds."""
     with Server(loopback.respond) as server:
-        return statistics.median(time for batch in loopback.round_trips(server.address, SIZE, TRIPS) for time in batch)
+        return statistics.median(
+            time for batch in loopback_experiments.round_trips(server.address, SIZE, TRIPS) for time in batch
+        )

@@ -1,11 +1,11 @@
-"""Part 1: `serving.Server` against other servers."""
+"""Part 1: `udplab.kit.server.Server` against other servers."""
 
 import contextlib
 import importlib.util
 import re
 import shutil
 
-from udplab import trials
+from udplab.retry import experiments as retry_experiments
 
 from .rounds import compare, interleaved, per_second, seconds
 from .servers import SERVERS, SIZE
@@ -57,7 +57,7 @@ def clients_in_c(reference, ports, what, *arguments):
 @contextlib.contextmanager
 def sockperf():
     """Run sockperf's server; yields a function that returns the median round trip its client measures, in seconds."""
-    port = str(trials.dead_port())
+    port = str(retry_experiments.dead_port())
     where = ("--ip", "127.0.0.1", "--port", port)
     with worker("sockperf", "server", *where) as ask:
         while "to block on socket" not in ask():  # its last words before it answers

@@ -14,8 +14,9 @@ import sys
 import threading
 import time
 
-from udplab.loopback import HOST, respond
-from udplab.serving import MAX_BYTES, Server
+from udplab.kit.server import Server
+from udplab.kit.sockets import HOST, MAX_BYTES
+from udplab.loopback.listing import respond
 
 SIZE = 32  # bytes of payload
 

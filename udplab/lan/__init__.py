@@ -26,10 +26,10 @@ import threading
 import weakref
 from dataclasses import asdict
 
+from udplab.kit.calm import uninterrupted
 from udplab.lan.capture import Capture
 from udplab.lan.plan import plan_path, plan_switch
 from udplab.lan.process import GONE, PATIENCE, LanError, hand_over, stop, unavailable
-from udplab.serving import uninterrupted
 
 __all__ = ["Host", "LanError", "Network", "path", "stop", "switch", "unavailable"]
 

@@ -13,7 +13,7 @@ import sys
 import threading
 from pathlib import Path
 
-from udplab.serving import uninterrupted
+from udplab.kit.calm import uninterrupted
 
 PATIENCE = 30.0  # seconds to wait for an answer of the helper; it needs a fraction of one
 GONE = "the LAN's helper process has ended, and its networks with it: make a new one with switch() or path()"
@@ -21,7 +21,7 @@ running = {"process": None, "control": None}  # the helper, and the Unix socket 
 _lock = threading.RLock()
 
 
-class LanError(Exception):
+class LanError(OSError):
     """Something the LAN cannot do, in words."""
 
 
@@ -99,7 +99,8 @@ def _start_helper():
         if process:
             process.kill()
             process.wait()
-        if isinstance(problem, (OSError, AttributeError)):  # AttributeError: a Python built without pidfd_open
+        # AttributeError: a Python built without pidfd_open
+        if isinstance(problem, (OSError, AttributeError)) and not isinstance(problem, LanError):
             raise LanError(f"the LAN's helper process did not start: {problem}") from problem
         raise
     return process, ours

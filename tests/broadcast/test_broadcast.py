@@ -1,0 +1,729 @@
+"""Tests of lesson 2-4 that need one machine only: listing, rules, plots, exercises, what is left without a LAN."""
+
+import contextlib
+import errno
+import functools
+import itertools
+import os
+import random
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+import types
+
+import matplotlib
+import matplotlib.pyplot as plt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scripted import run_async
+
+from udplab import lan
+from udplab.broadcast import cost, discovery, exercises, experiments, hearing, listing, multicast, panel, plots
+from udplab.kit import terminal
+from udplab.kit.server import Record, Server
+from udplab.lan.plan import plan_switch
+from udplab.mtu import experiments as mtu_experiments
+
+matplotlib.use("Agg")
+PLAN = plan_switch(("alice", "bob", "carol"), ("dave",), ("carol",))
+HOSTS = [host.name for host in PLAN]
+BINDS = dict.fromkeys(HOSTS, hearing.EVERY)
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="127.255.255.255 is known to work on Linux only")
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+def run(*arguments):
+    command = [sys.executable, "-X", "dev", "-W", "error", "-m", "udplab.broadcast", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+
+# ---- The listing ----
+
+
+class Refusing:
+    """A socket whose sendto fails with a given error."""
+
+    def __init__(self, error):
+        self.error, self.options = error, []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def setsockopt(self, *option):
+        self.options.append(option)
+
+    def sendto(self, data, address):
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (PermissionError(errno.EACCES, "x"), "No permission: 10.0.0.255 is a broadcast address"),
+        (PermissionError(errno.EPERM, "x"), "perhaps a firewall"),
+        (OSError(errno.ENETUNREACH, "x"), "No route to 10.0.0.255"),
+        (OSError(errno.EHOSTUNREACH, "x"), "No route to 10.0.0.255"),
+        (OSError(errno.EADDRNOTAVAIL, "x"), "No route to 10.0.0.255"),
+        (socket.gaierror(-2, "x"), "'10.0.0.255' is neither an address nor a known name"),
+        (OSError(errno.ENOBUFS, "no buffer"), "Cannot send to 10.0.0.255: no buffer."),
+    ],
+)
+def test_fault_27_every_failure_is_one_line(error, words, capsys):
+    sock = Refusing(error)
+    with pytest.raises(SystemExit) as end:
+        terminal.run(listing.client, "10.0.0.255", 1060, True, lambda *kind: sock)
+    assert words in end.value.code and "\n" not in end.value.code
+    assert sock.options == [(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)]
+    assert capsys.readouterr().out == ""
+
+
+@on_linux
+def test_fault_27_no_permission_on_a_real_socket():
+    with pytest.raises(OSError, match=r"No permission: 127\.255\.255\.255 is a broadcast address"):
+        listing.client(experiments.LOOPBACK, 1060, permission=False)
+
+
+@on_linux
+@pytest.mark.parametrize(
+    ("destination", "end"),
+    [
+        ("127.255.255.255", ": a broadcast, for every host of the subnet."),
+        ("127.0.0.1", "."),
+        ("127.0.7.255", ", as to one host: it is not a broadcast address of this machine's own subnets."),
+    ],
+)
+def test_the_client_says_whom_it_reached(destination, end, capsys):
+    listing.client(destination, 1060)
+    assert capsys.readouterr().out == f"Sent 18 bytes to {destination}, port 1060{end}\n"
+
+
+def test_whether_it_is_a_broadcast_is_unknown_elsewhere(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert listing.is_broadcast("127.0.0.1") is None and listing.reach("10.0.0.255") == ""
+
+
+@on_linux
+def test_the_program_from_end_to_end():
+    command = [sys.executable, "-X", "dev", "-W", "error", "-m", "udplab.broadcast"]
+    with subprocess.Popen(
+        [*command, "server", "127.255.255.255", "-p", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as server:
+        port = server.stdout.readline().split(", ")[1].strip(")\n")
+        busy = run("server", "127.255.255.255", "-p", port)
+        assert (busy.returncode, busy.stderr) == (1, terminal.cannot_listen(OSError(98, ""), "", port) + "\n")
+        assert run("-p", port, "client", "127.255.255.255").returncode == 0
+        assert "says b'Broadcast datagram'\n" in server.stdout.readline()
+        server.send_signal(signal.SIGINT)
+        assert server.wait(60) == 130 and server.stderr.read() == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (["client", ""], 1, "Nobody to send to"),
+        (["client", "10.0.0.256"], 1, "neither an address nor a known name"),
+        (["server", "192.0.2.77"], 1, "192.0.2.77 is not an address of this machine"),
+        (["client", "x", "-p", "0"], 2, "1 to 65535"),
+        (["client", "x", "-p", "70000"], 2, "is not a port"),
+        (["server"], 2, "required: HOST"),
+    ],
+)
+def test_expected_failures_of_the_program(arguments, status, words):
+    done = run(*arguments)
+    assert done.returncode == status and words in done.stderr and "Traceback" not in done.stderr
+    assert status == 2 or done.stderr.count("\n") == 1
+
+
+def test_a_line_of_the_log_is_safe_and_says_what_was_cut():
+    record = Record(1, 0.0, ("10.0.0.1", 5), b"\x1b[31m\n", 6, "dropped", None, None, "")
+    assert listing.in_words(record) == "The client at ('10.0.0.1', 5) says b'\\x1b[31m\\n'"
+    assert "(the first 6 of 900 bytes)" in listing.in_words(record._replace(size=900))
+    assert listing.in_words(record._replace(data=b"\xff", size=1)).endswith(r"says b'\xff'")
+
+
+# ---- Loopback ----
+
+
+@on_linux
+@pytest.mark.parametrize(
+    ("bind", "destination", "permission", "outcome"),
+    [
+        (experiments.LOOPBACK, experiments.LOOPBACK, True, "heard"),
+        (experiments.LOOPBACK, experiments.LOOPBACK, False, "EACCES"),
+        ("127.0.0.1", experiments.LOOPBACK, True, "silence"),
+        (experiments.LOOPBACK, "127.0.0.1", True, "silence"),
+        ("127.0.0.1", "127.0.0.1", False, "heard"),
+        ("192.0.2.77", "127.0.0.1", True, "EADDRNOTAVAIL"),
+    ],
+)
+def test_who_hears_on_loopback(bind, destination, permission, outcome):
+    """A silence ends by event: its test would last an hour otherwise."""
+    assert experiments.over_loopback(bind, destination, permission, timeout=3600) == outcome
+
+
+@on_linux
+def test_fault_28_reuse_steals_unicast_and_shares_broadcast():
+    assert experiments.two_receivers("127.0.0.1", patience=3600) == (0, 20)
+    assert experiments.two_receivers(experiments.LOOPBACK, patience=3600) == (20, 20)
+
+
+def test_fault_28_our_servers_refuse_a_second_one():
+    with pytest.raises(OSError) as refused:
+        experiments.two_receivers("127.0.0.1", reuse=False)
+    assert refused.value.errno == errno.EADDRINUSE
+    with Server(listing.listen) as server:
+        assert server._sock.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR) == 0
+        with pytest.raises(OSError) as refused:
+            Server(listing.listen, port=server.address[1]).start()
+        assert refused.value.errno == errno.EADDRINUSE
+
+
+# ---- Prediction ----
+
+
+@pytest.mark.parametrize(
+    ("sender", "destination", "options", "result"),
+    [
+        ("alice", "10.0.0.255", {}, (None, ("alice", "bob", "carol", "router"))),
+        ("alice", "10.0.0.255", {"permission": False}, ("EACCES", ())),
+        ("alice", "<broadcast>", {}, (None, ("alice", "bob", "carol", "router"))),
+        ("alice", "10.0.1.255", {"permission": False}, (None, ("router",))),
+        ("alice", "10.0.1.1", {}, (None, ("dave",))),
+        ("alice", "10.0.0.77", {}, (None, ())),
+        ("dave", "10.0.1.255", {}, (None, ("dave", "router"))),
+        ("carol", "<broadcast>", {"permission": False}, ("ENETUNREACH", ())),
+        ("carol", "<broadcast>", {"source": "10.0.0.3"}, (None, ("alice", "bob", "carol", "router"))),
+        ("carol", "10.0.1.1", {}, ("ENETUNREACH", ())),
+        ("router", "<broadcast>", {}, ("ENETUNREACH", ())),
+        ("router", "<broadcast>", {"source": "10.0.1.254"}, (None, ("dave", "router"))),
+    ],
+)
+def test_delivery(sender, destination, options, result):
+    assert hearing.delivery(PLAN, sender, destination, **options) == result
+
+
+def test_a_socket_hears_its_own_address_only():
+    assert hearing.accepts(("", 1060), "10.0.0.255", 1060)
+    assert hearing.accepts(("10.0.0.255", 1060), "10.0.0.255", 1060)
+    assert not hearing.accepts(("10.0.0.2", 1060), "10.0.0.255", 1060)
+    assert not hearing.accepts(("", 1061), "10.0.0.255", 1060)
+    assert not hearing.accepts(("10.0.0.255", 1060), hearing.LIMITED, 1060)
+
+
+def test_predicted_costs_and_members():
+    assert cost.predict_costs([4], wanted=2) == [(4, 2, "unicast", 2, 2), (4, 2, "broadcast", 1, 4)]
+    assert cost.predict_costs([4])[0] == (4, 4, "unicast", 4, 4)
+    assert multicast.predict_members(PLAN, "alice", ("bob", "dave")) == ("bob",)
+
+
+@st.composite
+def plans(draw):
+    """A network with hosts on one or two subnets, some without a default route."""
+    names = [f"host{number}" for number in range(draw(st.integers(1, 6)))]
+    beyond = [f"far{number}" for number in range(draw(st.integers(0, 4)))]
+    stray = draw(st.lists(st.sampled_from([*names, *beyond]), unique=True))
+    return plan_switch(tuple(names), tuple(beyond), tuple(stray))
+
+
+@given(plans())
+def test_who_hears_a_subnets_broadcast_is_the_same_whoever_sends(plan):
+    """Everyone on a link hears it, the sender too: so it is symmetric. Nobody hears one without permission."""
+    heard = {}
+    for host in plan:
+        own = host.interfaces[0]
+        error, heard[host.name] = hearing.delivery(plan, host.name, own.broadcast)
+        assert error is None and host.name in heard[host.name]
+        assert hearing.delivery(plan, host.name, own.broadcast, permission=False) == ("EACCES", ())
+        assert hearing.delivery(plan, host.name, hearing.LIMITED, source=own.address) == (None, heard[host.name])
+    ends = {host.name: host for host in plan if len(host.interfaces) == 1}
+    for one in ends:
+        for two in ends:
+            assert (
+                (two in heard[one])
+                == (one in heard[two])
+                == (ends[one].interfaces[0].link == ends[two].interfaces[0].link)
+            )
+
+
+@given(plans())
+def test_unicast_reaches_one_and_back_unless_somebody_has_no_route(plan):
+    gone = {host.name for host in plan if not host.routes and len(host.interfaces) == 1}
+    for one in plan:
+        for two in plan:
+            there = hearing.delivery(plan, one.name, two.interfaces[0].address)
+            assert there in ((None, (two.name,)), ("ENETUNREACH", ()))
+            back = hearing.delivery(plan, two.name, one.interfaces[0].address)
+            if not gone & {one.name, two.name}:
+                assert (there[0] is None) == (back[0] is None)
+
+
+@given(plans(), st.data(), st.booleans(), st.sampled_from([1060, 1061]))
+def test_only_who_takes_a_datagram_and_has_a_fitting_socket_hears_it(plan, data, permission, port):
+    names = [host.name for host in plan]
+    sender = data.draw(st.sampled_from(names))
+    binds = data.draw(st.dictionaries(st.sampled_from(names), st.sampled_from(hearing.KINDS)))
+    own = [interface for host in plan for interface in host.interfaces]
+    addresses = [each.address for each in own] + [each.broadcast for each in own] + [hearing.LIMITED, "<broadcast>"]
+    destination = data.draw(st.sampled_from(addresses))
+    error, taken = hearing.delivery(plan, sender, destination, permission)
+    [trial] = hearing.predict(plan, sender, [destination], binds, permission, port=port)
+    assert trial.error == error and set(trial.heard) <= set(taken) & set(binds) and not (error and taken)
+    for name in set(taken) & set(binds):
+        there = binds[name] == (hearing.OTHER if port == 1061 else hearing.EVERY)
+        assert name in trial.heard or not there
+        assert name not in trial.heard or (binds[name] == hearing.OTHER) == (port == 1061)
+
+
+@given(plans(), st.data())
+def test_a_group_reaches_its_members_of_one_link_and_nobody_else(plan, data):
+    names = [host.name for host in plan]
+    sender, members = data.draw(st.sampled_from(names)), data.draw(st.sets(st.sampled_from(names)))
+    heard = multicast.predict_members(plan, sender, members)
+    on_link = hearing.delivery(plan, sender, next(h for h in plan if h.name == sender).interfaces[0].broadcast)[1]
+    assert set(heard) == members & set(on_link)
+
+
+@given(st.integers(1, 200), st.data())
+def test_a_broadcast_costs_one_frame_and_unicast_troubles_nobody_else(hosts, data):
+    wanted = data.draw(st.integers(1, hosts))
+    unicast, broadcast_ = cost.predict_costs([hosts], wanted)
+    assert unicast.sent == unicast.interrupted == wanted and (broadcast_.sent, broadcast_.interrupted) == (1, hosts)
+
+
+# ---- Discovery ----
+
+
+words = st.binary(min_size=1, max_size=10).filter(lambda word: b" " not in word)
+
+
+@given(words, words, words, words)
+def test_a_question_finds_exactly_its_own_service(service, other, token, name):
+    answer = discovery.responder(service, name)(discovery.question(other, token))
+    assert answer == (b"here %b %b %b" % (service, token, name) if service == other else None)
+    script = Script([(answer or b"junk", "server")])
+    found = discovery.find(script, "all", service, token=token, wait=1, clock=lambda: script.now)
+    assert found == ({"server": name} if service == other else {})
+
+
+@given(st.lists(st.floats(0, 10), max_size=30), st.floats(0.001, 2), st.integers(1, 10))
+def test_a_predicted_queue_loses_only_what_has_no_room(delays, work, room):
+    answers = discovery.predict_answers(delays, work, room)
+    heard = [answer.heard for answer in answers if answer.heard is not None]
+    assert [answer.sent for answer in answers] == sorted(delays) and heard == sorted(heard)
+    assert all(answer.heard is None or answer.heard >= answer.sent for answer in answers)
+    assert all(after - before >= work * 0.999 for before, after in itertools.pairwise(heard))
+    assert len(heard) >= min(room, len(delays)) and (len(delays) > room or not discovery.lost(answers))
+
+
+def test_a_server_answers_only_its_own_question():
+    respond = discovery.responder(b"time", b"bob")
+    assert respond(discovery.question(b"time", b"77")) == b"here time 77 bob"
+    assert respond(b"find print 77") is None and respond(b"here time 77") is None
+    for data in (b"", b"find", b"here time 77 bob"):  # four words: an answer is no question
+        with pytest.raises(ValueError):
+            respond(data)
+
+
+class Script:
+    """A socket that plays arrivals; each takes a tenth of a second of the scripted clock."""
+
+    def __init__(self, arrivals):
+        self.arrivals, self.now, self.sent, self.timeouts = list(arrivals), 0.0, [], []
+
+    def setsockopt(self, *option):
+        assert option == (socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+
+    def settimeout(self, seconds):
+        self.timeouts.append(seconds)
+
+    def sendto(self, data, address):
+        self.sent.append((data, address))
+
+    def recvfrom(self, size):
+        self.now += 0.1
+        if not self.arrivals:
+            raise TimeoutError
+        arrival = self.arrivals.pop(0)
+        if isinstance(arrival, Exception):
+            raise arrival
+        return arrival
+
+
+def test_find_believes_answers_with_its_token_only():
+    script = Script([(b"here time 5 bob", 1), (b"here time 6 eve", 2), (b"\xff", 3), (b"here time 5 carol", 4)])
+    found = discovery.find(script, "all", b"time", wait=1, token=b"5", clock=lambda: script.now)
+    assert found == {1: b"bob", 4: b"carol"} and script.sent == [(b"find time 5", "all")]
+
+
+def test_find_goes_on_when_windows_reports_a_host_without_a_server():
+    script = Script([ConnectionResetError(), (b"here time 5 bob", 1)])
+    assert discovery.find(script, "all", b"time", wait=1, token=b"5", clock=lambda: script.now) == {1: b"bob"}
+
+
+def test_find_keeps_its_deadline_while_junk_arrives():
+    script = Script([(b"junk", 9)] * 100)
+    assert discovery.find(script, "all", b"time", wait=0.35, clock=lambda: script.now) == {}
+    assert script.timeouts == pytest.approx([0.35, 0.25, 0.15, 0.05])
+
+
+def test_each_question_has_a_token_of_its_own(monkeypatch):
+    def sent():
+        script = Script([])
+        discovery.find(script, "all", b"time", clock=lambda: script.now)
+        return script.sent
+
+    assert sent() != sent()
+    monkeypatch.setattr(os, "urandom", lambda count: bytes(range(count)))
+    assert sent() == [(b"find time 00010203", "all")], "from the system's source of what nobody can guess"
+
+
+def test_the_predicted_queue():
+    together = discovery.predict_answers([0.0] * 5, work=1.0, room=2)
+    assert [answer.heard for answer in together] == [0.0, 1.0, None, None, None]
+    apart = discovery.predict_answers([4.0, 0.0, 2.0], work=1.0, room=1)
+    assert [answer.heard for answer in apart] == [0.0, 2.0, 4.0] and discovery.lost(apart) == 0
+    assert discovery.lost(discovery.predict_answers([0.0, 0.5, 0.6, 1.7], work=1.0, room=1)) == 1
+
+
+def test_delays_are_drawn_from_the_given_lots():
+    lots = discovery.delays(100, 0.2, random.Random(4))
+    assert lots == discovery.delays(100, 0.2, random.Random(4)) and 0 <= min(lots) < 0.05 < 0.15 < max(lots) <= 0.2
+
+
+def test_a_forged_packet_names_the_sender_that_was_asked_for():
+    packet = discovery.forged(("10.0.0.2", 5000), ("10.0.0.255", 1060), b"hi")
+    assert packet[12:16] == bytes([10, 0, 0, 2]) and packet[16:20] == bytes([10, 0, 0, 255])
+    assert packet[20:28] == bytes.fromhex("1388 0424 000a 0000") and packet[28:] == b"hi"
+
+
+@given(st.tuples(st.ip_addresses(v=4).map(str), st.integers(0, 65535)), st.binary(max_size=2000))
+def test_a_forged_packet_reads_back(source, data):
+    packet = discovery.forged(source, ("10.0.0.255", 1060), data)
+    frame = types.SimpleNamespace(data=bytes(12) + b"\x08\x00" + packet)
+    [read] = mtu_experiments.ip_packets(types.SimpleNamespace(frames=[frame]))
+    assert (read.protocol, read.source, read.offset) == (socket.IPPROTO_UDP, source[0], 0)
+    assert struct.unpack("!HHHH", read.body[:8]) == (source[1], 1060, 8 + len(data), 0) and read.body[8:] == data
+
+
+# ---- Without a LAN ----
+
+
+def test_without_a_network_nothing_is_measured():
+    assert hearing.measure(None, "alice", ["10.0.0.2"], BINDS) is None
+    assert multicast.measure_members(None, "alice", ()) is multicast.measure_all_nodes(None, "alice") is None
+    assert discovery.gather(None, []) is discovery.amplify(None, "a", "b") is None
+    assert discovery.room(None) == 20
+
+
+def test_without_ipv6_no_node_is_asked():
+    def refuse(code, *_):
+        raise OSError(code, "no")
+
+    net = [types.SimpleNamespace(name="alice", socket=functools.partial(refuse, errno.EAFNOSUPPORT))]
+    assert multicast.measure_all_nodes(net, "alice") is None
+    net[0].socket = functools.partial(refuse, errno.EMFILE)
+    with pytest.raises(OSError, match="no"):
+        multicast.measure_all_nodes(net, "alice")
+
+
+async def played():
+    playground = panel.who_hears()
+    playground.run()
+    await playground.task
+    return playground
+
+
+def test_the_playground_without_a_lan_shows_the_prediction(monkeypatch):
+    monkeypatch.setattr(lan, "unavailable", lambda: "no namespaces on this machine")
+    playground = run_async(played)
+    assert playground.told == "Done: 1 of 1 (run 1)."
+    assert "predicted, not measured: heard by: alice, bob, carol" in playground.text.value
+    assert playground.frames > 0
+
+
+# ---- Plots ----
+
+
+def marks(ax, marker):
+    return [(line.get_xdata()[0], line.get_ydata()[0]) for line in ax.lines if line.get_marker() == marker]
+
+
+def test_the_matrix_shows_predictions_and_measurements():
+    predicted = hearing.predict(PLAN, "alice", ["10.0.0.2", "10.0.1.255"], BINDS)
+    measured = [predicted[0], predicted[1]._replace(heard=("dave",))]
+    ax = plots.matrix(predicted, measured, HOSTS)
+    assert marks(ax, "s") == [(1, 0), (4, 1)] and marks(ax, "o") == [(1, 0), (3, 1)]
+    assert len(marks(ax, "x")) == 8 and ax.get_title() == "Who hears?"
+    assert plots.describe_matrix(predicted, measured).endswith("the same: False")
+    assert plots.describe_matrix(predicted, predicted).endswith("the same: True")
+
+
+def test_the_matrix_alone_says_that_it_is_a_prediction_and_why():
+    predicted = hearing.predict(PLAN, "alice", ["10.0.0.2"], BINDS)
+    ax = plots.matrix(predicted, None, HOSTS, reason="no namespaces")
+    assert ax.get_title() == "Predicted: Who hears?\nNo measurement: no namespaces"
+    assert marks(ax, "o") == marks(ax, "x") == []
+    assert plots.describe_matrix(predicted).endswith("(predicted, not measured)")
+
+
+def arrows(ax):
+    return [text.arrow_patch for text in ax.texts if getattr(text, "arrow_patch", None)]
+
+
+def test_the_network_has_an_arrow_for_each_way_that_was_heard():
+    predicted = hearing.predict(PLAN, "alice", ["10.0.0.2", "10.0.1.1", "10.0.0.77"], BINDS)
+    assert [len(arrows(plots.network(PLAN, "alice", trial))) for trial in predicted] == [2, 4, 0]
+    assert arrows(plots.network(PLAN, "alice", predicted[0]))[0].get_linestyle() == "--"
+    ax = plots.network(PLAN, "alice", predicted[0], predicted[0])
+    assert arrows(ax)[0].get_linestyle() == "-" and len({text.get_text() for text in ax.texts if text.get_text()}) == 7
+    assert "nobody hears it" in plots.network(PLAN, "alice", predicted[2]).get_title()
+    refused = predicted[0]._replace(error="EACCES", heard=())
+    assert "EACCES, nothing was sent" in plots.network(PLAN, "alice", refused, refused).get_title()
+    mixed = refused._replace(binds={"alice": "own address", "bob": "every address", "dave": "own address"})
+    assert plots.describe_network("alice", mixed, mixed).splitlines() == [
+        "alice sends to 10.0.0.2",
+        "listening: alice, dave at own address; bob at every address",
+        "heard by: not sent: EACCES",
+    ]
+
+
+def test_the_network_shows_that_a_sender_hears_itself():
+    trial = hearing.predict(PLAN, "alice", ["10.0.0.255"], {"alice": hearing.EVERY})[0]
+    ax = plots.network(PLAN, "alice", trial, trial)
+    assert [text.get_text() for text in ax.texts if text.get_text() == "heard its own"] and len(arrows(ax)) == 1
+
+
+def test_the_cost_plot():
+    predicted = cost.predict_costs([2, 4])
+    lines = plots.cost(predicted, predicted, "sent", "t").lines
+    assert [list(line.get_ydata()) for line in lines] == [[2, 4], [2, 4], [1, 1], [1, 1]]
+    assert len(plots.cost(predicted, None, "interrupted", "t", "why").lines) == 2
+    assert plots.describe_cost(predicted, predicted).endswith("True")
+    assert plots.describe_cost(predicted).endswith("(predicted, not measured)")
+
+
+def test_the_timeline_and_the_losses():
+    answers = discovery.predict_answers([0.0, 0.0, 0.0], work=0.001, room=2)
+    ax = plots.timeline(answers, answers, "t")
+    assert [line.get_label() for line in ax.lines[2:]] == ["sent", "read by the asker", "sent, and lost"]
+    assert list(ax.lines[-1].get_ydata()) == [3]
+    assert plots.describe_timeline(answers, answers).splitlines() == [
+        "measured: kept 2 + dropped 1 = 3, some were lost: True",
+        "predicted: kept 2 + dropped 1 = 3, some were lost: True",
+    ]
+    assert plots.timeline(answers, None, "t", "why").get_title() == "Predicted: t\nNo measurement: why"
+    ax = plots.losses({0.0: 9, 0.1: 0}, {0.0: 8, 0.1: 0}, 40)
+    assert [list(line.get_ydata()) for line in ax.lines] == [[9, 0], [8, 0]]
+    assert "kept 31 + dropped 9 = 40 (predicted)" in plots.describe_losses({0.0: 9}, None, 40)
+
+
+@pytest.mark.parametrize("destination", ["bob", "10.0.0.256", ""])
+def test_a_destination_is_an_address(destination):
+    with pytest.raises(ValueError):
+        hearing.predict(plan_switch(("alice", "bob")), "alice", [destination], {})
+
+
+def test_a_message_for_more_hosts_than_there_are():
+    assert cost.predict_costs([2, 8], wanted=4)[:2] == [
+        cost.Cost(2, 2, "unicast", 2, 2), cost.Cost(8, 4, "unicast", 4, 4)
+    ]  # fmt: skip
+    assert cost.predict_costs([2], wanted=0)[0].sent == 0
+
+
+def test_a_network_that_is_too_large_to_draw_is_told():
+    trial = hearing.predict(plan := plan_switch(tuple("abcde")), "a", ["10.0.0.255"], {})[0]
+    with pytest.raises(ValueError, match="room for 4 hosts"):
+        plots.network(plan, "a", trial)
+
+
+# ---- Exercises ----
+
+ALL = [exercises.matrix, exercises.subnet, exercises.permission, exercises.find, exercises.spread]
+
+
+@pytest.mark.parametrize("each", ALL)
+def test_exercises_not_tried(each, capsys):
+    each.check(...)
+    assert capsys.readouterr().out.startswith("Not tried yet.")
+    assert each.verdict({"10.0.0.2": [...]}).startswith("Not tried yet.")  # the lesson's text has such a form
+    each.hint()
+    assert len(capsys.readouterr().out) > 20
+
+
+@pytest.mark.parametrize("each", ALL[:4])
+def test_the_solutions_pass(each, capsys):
+    import ipaddress
+
+    each.solution()
+    scope = {"socket": socket, "ipaddress": ipaddress}
+    exec(capsys.readouterr().out, scope)
+    answer = scope.get("answer") or scope.get("broadcast_address") or scope.get("find")
+    assert each.verdict(answer).startswith("Right.")
+
+
+def first_answer_only(sock, address):
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+    sock.settimeout(0.2)
+    sock.sendto(b"find time 77", address)
+    return [sock.recvfrom(100)[0].removeprefix(b"here time 77 ")]
+
+
+def no_timeout(sock, address):
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+    sock.sendto(b"find time 77", address)
+    while True:
+        sock.recvfrom(100)
+
+
+def listening(sock, address, timeout, is_answer=lambda data: data.startswith(b"here time 77 ")):
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+    sock.settimeout(timeout)
+    sock.sendto(b"find time 77", address)
+    names = []
+    try:
+        while True:
+            data = sock.recv(100)
+            if is_answer(data):
+                names.append(data.rpartition(b"77 ")[2] if b"77 " in data else data.rpartition(b" ")[2])
+    except TimeoutError:
+        return sorted(names)
+
+
+def new_timeout_each_time(sock, address):
+    return listening(sock, address, 0.2)
+
+
+def patient(sock, address):
+    return listening(sock, address, 0.4)
+
+
+def hurried(sock, address):
+    return listening(sock, address, 0.01)
+
+
+def deaf_to_errors(sock, address):
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+    sock.sendto(b"find time 77", address)
+    while True:
+        with contextlib.suppress(OSError):
+            sock.recvfrom(100)
+
+
+def without_except(sock, address):
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+    sock.settimeout(0.2)
+    sock.sendto(b"find time 77", address)
+    while True:
+        sock.recvfrom(100)
+
+
+def in_short_waits(sock, address):
+    """Right, in its way: it looks at the clock every 50 ms."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+    sock.settimeout(0.05)
+    sock.sendto(b"find time 77", address)
+    names, end = [], time.monotonic() + 0.2
+    while time.monotonic() < end:
+        with contextlib.suppress(TimeoutError):
+            data = sock.recv(100)
+            if data.startswith(b"here time 77 "):
+                names.append(data.split(b" ")[3])
+    return sorted(names)
+
+
+def in_the_middle(sock, address):
+    return listening(sock, address, 0.2, lambda data: b"time 77" in data)
+
+
+def longer_token(sock, address):
+    return listening(sock, address, 0.2, lambda data: data.startswith(b"here time 77"))
+
+
+def any_service(sock, address):
+    return listening(sock, address, 0.2, lambda data: data.startswith(b"here ") and b" 77 " in data)
+
+
+def no_permission(sock, address):
+    sock.sendto(b"find time 77", address)
+
+
+def wrong_question(sock, address):
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+    sock.sendto(b"hello", address)
+
+
+@pytest.mark.parametrize(
+    ("each", "answer", "words"),
+    [
+        (exercises.matrix, {"10.0.0.2": []}, "Expected a dict with the keys"),
+        (
+            exercises.matrix,
+            {each: ["bob"] for each in exercises.DESTINATIONS},
+            "bob does not belong in your list. The datagram comes to bob. The socket there: broadcast address.",
+        ),
+        (
+            exercises.subnet,
+            lambda address, prefix: address.rpartition(".")[0] + ".255",
+            "For 10.0.0.1/8: Expected '10.255",
+        ),
+        (
+            exercises.permission,
+            ["sent", "EACCES", "EACCES", "EACCES"],
+            "For 10.0.1.255: expected 'sent', since alice is",
+        ),
+        (exercises.permission, "sent", "a list of 4 words"),
+        (exercises.find, first_answer_only, "Expected [b'bob', b'carol'], but got [b'carol']"),
+        (exercises.find, no_timeout, "your client waited on"),
+        (exercises.find, no_permission, "PermissionError"),
+        (exercises.find, wrong_question, "b'find time 77'"),
+        (exercises.find, new_timeout_each_time, "A stranger sent junk all the time. Expected an end 0.2 s after"),
+        (exercises.find, hurried, "Expected an end 0.2 s after the question, but it came after 0."),
+        (exercises.find, deaf_to_errors, "did not come to its end"),
+        (exercises.find, without_except, "your client let TimeoutError through"),
+        (exercises.find, patient, "Expected a timeout of 0.2 s"),
+        (exercises.find, in_the_middle, "got [b'eve'"),
+        (exercises.find, longer_token, "Expected [b'room0', b'room1', b'room2'], but got [b'eve'"),
+        (exercises.find, any_service, "Expected [b'room0', b'room1', b'room2'], but got [b'eve'"),
+        (exercises.spread, 110, "leave room"),
+        (exercises.matrix, dict.fromkeys(exercises.DESTINATIONS, "carol"), "a list of names"),
+        (exercises.matrix, {each: [["bob"]] for each in exercises.DESTINATIONS}, "a list of names"),
+        (
+            exercises.matrix,
+            {each: [] for each in exercises.DESTINATIONS},
+            "For 10.0.0.255: bob is missing in your list",
+        ),
+        (exercises.subnet, "192.168.1.255", "Give check the function itself"),
+        (exercises.spread, 80, "leave room"),
+        (exercises.spread, 20, "at least 80 ms"),
+        (exercises.spread, 5000, "no more than a second"),
+        (exercises.spread, "80", "a number"),
+    ],
+)
+def test_wrong_answers_are_told_what_was_expected(each, answer, words):
+    verdict = each.verdict(answer)
+    assert verdict.startswith("Not yet.") and words in verdict
+
+
+def test_other_right_answers():
+    assert exercises.find.verdict(in_short_waits).startswith("Right.")
+    assert exercises.spread.verdict(160).startswith("Right.")
+
+
+def test_the_lesson_modules_import_nothing_slow():
+    slow = "{'matplotlib', 'numpy', 'IPython', 'ipywidgets', 'dataclasses', 'typing'}"
+    code = "import sys; before = {*sys.modules}; import udplab.broadcast.__main__;"
+    code += f"print(*{slow} & {{*sys.modules}} - before)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "\n"

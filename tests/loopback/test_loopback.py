@@ -1,0 +1,808 @@
+"""Listing 2-1, its experiments, plots, exercises and playground."""
+
+import contextlib
+import math
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from scripted import ScriptedClient, interruptions, run_async
+
+from udplab import lan
+from udplab.kit import exercise, playground
+from udplab.kit.server import Record, Server
+from udplab.kit.sockets import LARGEST, answer_from, connect, own_address, receive_cut, udp_socket
+from udplab.loopback import __main__, exercises, experiments, listing, panel, plots
+
+SERVER, STRANGER = ("127.0.0.1", 1060), ("127.0.0.1", 6666)
+
+
+# --- The rule ---
+
+
+def test_respond_counts_bytes():
+    assert listing.respond(b"") == b"Your data was 0 bytes long"
+    assert listing.respond("Grüße".encode()) == b"Your data was 7 bytes long"
+
+
+def test_every_record_can_be_told_in_a_line():
+    with Server(listing.respond) as server, udp_socket() as sock:
+        sock.sendto(b"Your data was 5 bytes long", server.address)
+        experiments.ask(sock, server.address, b"hello", timeout=60)
+    dropped, answered = map(listing.in_words, server.log)
+    assert dropped.endswith("says b'Your data was 5 bytes long' - dropped: no answer wanted")
+    assert answered.endswith("says b'hello'")
+    broken = server.log[0]._replace(done="errors", why="Traceback ...\n  line 1\nKeyError: 'x'\n")
+    assert listing.in_words(broken).endswith(" - errors: KeyError: 'x'")
+
+
+def test_two_servers_do_not_answer_each_other_for_ever():
+    answer = listing.respond(b"forged")
+    assert listing.respond(answer) is None
+
+
+# --- The client's waiting, on a scripted clock ---
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", ""])
+def test_a_server_may_be_asked_by_name_or_by_the_address_it_gives(host):
+    with Server(listing.respond, host) as server, udp_socket() as sock:
+        for address in (server.address, ("localhost", server.address[1])):
+            assert experiments.ask(sock, address, b"hi", timeout=60).answer == b"Your data was 2 bytes long"
+    with pytest.raises(OSError, match="Unknown host"):
+        experiments.ask(sock, ("no.such.host.invalid", 1), b"hi")
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"size": -1}, {"size": 65_508}, {"batch": 0}, {"batch": -1}, {"timeout": 0}, {"timeout": math.nan}]
+)
+def test_round_trips_that_cannot_be_are_told_before_anything_is_sent(wrong):
+    with pytest.raises(ValueError, match=str(next(iter(wrong.values())))):
+        next(experiments.round_trips(("127.0.0.1", 1), **wrong))
+
+
+def test_plots_without_an_answer_say_so():
+    lost = [math.nan] * 3
+    assert plots.cumulative(lost).get_title() == plots.by_size({1: lost}).get_title() == "No answer came"
+    assert plots.describe_sizes({1: lost, 10: [5e-6]}) == (
+        "      1 byte: no answer\n    10 bytes: median 5.0 µs, quartiles 5.0 µs and 5.0 µs"
+    )
+    assert len(plots.by_size({1: lost, 10: [5e-6]}).lines[0].get_xdata()) == 1
+
+
+def test_the_answer_of_the_server_counts_and_strangers_do_not():
+    client = ScriptedClient((0.2, b"forged", STRANGER), (0.3, b"true", SERVER))
+    exchange = experiments.ask(client, SERVER, b"?", timeout=1.0, clock=client.clock)
+    assert exchange == (100.0, 100.5, b"?", b"true")
+    assert client.sent == [(100.0, b"?", SERVER)]
+
+
+def test_a_stranger_with_another_port_is_not_heard():
+    """Row 15, on real sockets: both have the server's address, 127.0.0.1."""
+    with udp_socket() as server, udp_socket() as stranger, udp_socket() as client:
+        for sock in (server, stranger, client):
+            sock.bind(("127.0.0.1", 0))
+        stranger.sendto(b"forged", client.getsockname())
+        server.sendto(b"true", client.getsockname())
+        assert answer_from(client, server.getsockname(), timeout=60) == b"true"
+
+
+def test_the_deadline_is_absolute_under_a_flood_of_junk():
+    client = ScriptedClient(*[(0.3, b"junk", STRANGER)] * 100)
+    with pytest.raises(TimeoutError, match=r"No answer from 127.0.0.1, port 1060, within 1 s"):
+        answer_from(client, SERVER, timeout=1.0, clock=client.clock)
+    assert client.now == pytest.approx(101.0)
+
+
+def test_a_refused_port_on_windows_is_waited_for():
+    client = ScriptedClient(ConnectionResetError(), (0.1, b"late", SERVER))
+    assert answer_from(client, SERVER, timeout=1.0, clock=client.clock) == b"late"
+
+
+# --- The experiments, on real sockets ---
+
+
+def test_round_trips_come_in_batches_of_the_right_number():
+    with Server(listing.respond) as server:
+        batches = list(experiments.round_trips(server.address, size=9, count=105, batch=50, timeout=60))
+    assert [len(batch) for batch in batches] == [50, 50, 5]
+    assert all(0 < value < 1 for batch in batches for value in batch)
+    assert {record.size for record in server.log} == {9} and server.counts["answered"] == 105
+
+
+def test_a_lost_round_trip_is_nan_and_its_late_answer_is_not_taken_for_the_next():
+    numbers = iter(range(10))
+
+    def respond(data):
+        return b"" if next(numbers) != 3 else None
+
+    with Server(respond) as server:
+        (times,) = experiments.round_trips(server.address, count=10, timeout=2)
+    assert [index for index, value in enumerate(times) if math.isnan(value)] == [3]
+    assert len({record.peer for record in server.log}) == 2
+
+
+def test_round_trips_wait_between_datagrams_and_close_their_socket_when_stopped():
+    pauses = []
+    with Server(listing.respond) as server:
+        batches = experiments.round_trips(server.address, count=100, batch=10, pause=0.5, sleep=pauses.append)
+        next(batches)
+        batches.close()
+    assert pauses == [0.5] * 10
+
+
+def test_round_trips_to_a_dead_port_are_nan(lasting_port):
+    (times,) = experiments.round_trips(("127.0.0.1", lasting_port), count=3, timeout=0.05)
+    assert np.isnan(times).all()
+
+
+def test_connect_never_takes_the_servers_own_port():
+    class Odd:
+        names = iter([("127.0.0.1", 7), ("127.0.0.1", 8)])
+
+        def __init__(self):
+            self.name, self.closed = next(self.names), False
+
+        def connect(self, address):
+            self.peer = address
+
+        def getsockname(self):
+            return self.name
+
+        def getpeername(self):
+            return self.peer
+
+        def close(self):
+            self.closed = True
+
+    made = []
+
+    def make():
+        made.append(Odd())
+        return made[-1]
+
+    assert connect("127.0.0.1", 7, make) is made[1]
+    assert [sock.closed for sock in made] == [True, False]
+
+
+@pytest.mark.parametrize("host", ["no.such.host.invalid", "x" * 300, "a..b"])
+def test_unknown_host_is_one_line(host):
+    with pytest.raises(OSError, match="Unknown host") as caught:
+        connect(host, 1060)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("size", [0, 1, 1400, LARGEST])
+def test_a_burst_is_accounted_for(size):
+    result = experiments.burst(size, count=500)
+    assert 0 < result.kept <= result.sent == 500
+    if size > 1 or sys.platform == "linux":  # Linux's queue also pays for what a datagram's bookkeeping takes
+        assert result.kept < result.sent
+    if result.dropped is not None:
+        assert result.kept + result.dropped == result.sent
+
+
+def test_without_a_count_of_the_kernel_a_silence_ends_the_burst(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    result = experiments.burst(60_000, count=50)
+    assert result.dropped is None and 0 < result.kept < 50
+    assert "does not count" in plots.describe_bursts([result])
+
+
+def test_the_largest_payload_and_one_more():
+    with Server(listing.respond) as server, udp_socket() as sock:
+        exchange = experiments.ask(sock, server.address, bytes(LARGEST), timeout=60)
+        assert exchange.answer == b"Your data was 65507 bytes long"
+        with pytest.raises(OSError):
+            sock.sendto(bytes(LARGEST + 1), server.address)
+
+
+@pytest.mark.skipif(not hasattr(socket.socket, "recvmsg"), reason="Windows tells it in another way")
+def test_a_buffer_that_is_too_small_is_noticed():
+    with udp_socket(1) as receiver, udp_socket() as sender:
+        receiver.bind(("127.0.0.1", 0))
+        sender.sendto(b"0123456789", receiver.getsockname())
+        sender.sendto(b"next", receiver.getsockname())
+        assert receive_cut(receiver, 4) == (b"0123", True)
+        assert receive_cut(receiver, 4) == (b"next", False)
+
+
+def test_a_buffer_that_is_too_small_is_noticed_on_windows():
+    class WindowsSocket:
+        def recv(self, size):
+            error = OSError("a message was larger than the buffer")
+            error.winerror = 10040
+            raise error
+
+        def getsockname(self):
+            error = OSError("an invalid argument was supplied")
+            error.winerror = 10022
+            raise error
+
+    assert receive_cut(WindowsSocket(), 4) == (b"", True)
+    assert own_address(WindowsSocket()) == ("0.0.0.0", 0)
+
+
+# --- The command line ---
+
+
+def program(*arguments, **options):
+    command = [sys.executable, "-X", "dev", "-W", "error", "-m", "udplab.loopback", *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+
+
+def finish(process):
+    out, err = process.communicate(timeout=60)
+    return process.returncode, out, err
+
+
+@pytest.fixture
+def running():
+    """A server program on a free port: (process, port)."""
+    process = program("server", "-p", "0")
+    line = process.stdout.readline()
+    yield process, int(line.rpartition(", ")[2].rstrip(")\n"))
+    process.kill()
+    process.communicate()
+
+
+def test_server_and_client_talk(running):
+    process, port = running
+    code, out, err = finish(program("client", "-p", str(port)))
+    assert (code, err) == (0, "")
+    first, second = out.splitlines()
+    assert first.startswith("The OS assigned me the address ('0.0.0.0', ")
+    assert second.startswith(f"The server ('127.0.0.1', {port}) replied b'Your data was ")
+    line = process.stdout.readline()
+    assert line.startswith("The client at ('127.0.0.1', ") and "says b'The time is " in line
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows cannot send SIGINT to one process")
+def test_ctrl_c_ends_the_server_quietly(running):
+    process, _ = running
+    process.send_signal(signal.SIGINT)
+    assert finish(process) == (130, "", "")
+
+
+def test_bad_datagrams_are_shown_in_one_line_and_survived(running):
+    process, port = running
+    with udp_socket() as sock:
+        for data in (b"\xff\n\x1b[31m", b"", bytes(65_507)):
+            experiments.ask(sock, ("127.0.0.1", port), data, timeout=60)
+    lines = [process.stdout.readline() for _ in range(3)]
+    assert "says b'\\xff\\n\\x1b[31m'" in lines[0] and "says b''" in lines[1]
+    assert lines[2].endswith("(the first 200 of 65507 bytes)\n") and len(lines[2]) < 300
+
+
+def test_answers_although_nobody_reads_the_output(running):
+    _, port = running
+    with udp_socket() as sock:
+        for _ in range(2000):  # several times what a pipe holds
+            assert experiments.ask(sock, ("127.0.0.1", port), b"x" * 150, timeout=10).answer
+
+
+def test_a_client_without_a_server_says_so_in_one_line():
+    with udp_socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        port = silent.getsockname()[1]
+        code, _, err = finish(program("client", "-p", str(port)))
+    assert code == 1
+    assert err == f"No answer from 127.0.0.1, port {port}, within 1 s. Is a server running there?\n"
+
+
+def test_an_answer_that_is_not_text_is_shown_safely():
+    with Server(lambda data: b"\xff\n\x1b[31m") as server:
+        code, out, err = finish(program("client", "-p", str(server.address[1])))
+    assert (code, err) == (0, "")
+    assert out.endswith("replied b'\\xff\\n\\x1b[31m'\n")
+
+
+def test_a_port_in_use_is_one_line(running):
+    _, port = running
+    code, out, err = finish(program("server", "-p", str(port)))
+    assert (code, out) == (1, "")
+    assert err.startswith(f"Port {port} is in use") and err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments", [["client", "-p", "0"], ["server", "-p", "70000"], ["server", "-p", "-1"], ["server", "-p", "x"], []]
+)
+def test_wrong_arguments_are_explained(arguments, capsys):
+    with pytest.raises(SystemExit) as caught:
+        __main__.main(arguments)
+    assert caught.value.code == 2
+    assert "usage:" in capsys.readouterr().err
+
+
+def test_the_port_may_stand_before_the_role(capsys):
+    with udp_socket() as silent, pytest.raises(SystemExit) as caught:
+        silent.bind(("127.0.0.1", 0))
+        __main__.main(["-p", str(silent.getsockname()[1]), "client"])
+    assert "No answer" in caught.value.code
+
+
+# --- The plots, on their artists ---
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+def test_over_time_shows_every_time_and_marks_the_lost():
+    ax = plots.over_time([20e-6, math.nan, 40e-6])
+    assert ax.lines[0].get_ydata() == pytest.approx([20, math.nan, 40], nan_ok=True)
+    assert list(ax.lines[1].get_xdata()) == [2]
+    twin = plots.describe_round_trips([20e-6, math.nan, 40e-6])
+    assert "3 round trips, 1 without an answer" in twin and "median 30.0 µs" in twin
+
+
+def test_over_time_draws_nothing_but_losses():
+    plots.over_time([math.nan, math.nan])
+    assert plots.describe_round_trips([math.nan]) == "1 round trips, 1 without an answer"
+
+
+def test_cumulative_marks_median_and_99th_percentile():
+    ax = plots.cumulative(np.arange(1, 102) * 1e-6)
+    assert ax.lines[0].get_ydata()[-1] == 100
+    assert [line.get_xdata()[0] for line in ax.lines[1:]] == pytest.approx([51, 100])
+
+
+def test_by_size_draws_medians_and_quartiles():
+    results = {1: [1e-6, 2e-6, 3e-6], 1000: [4e-6, 5e-6, 9e-6]}
+    ax = plots.by_size(results)
+    assert list(ax.lines[0].get_ydata()) == pytest.approx([2, 5])
+    assert "1000 bytes took 2.5 times as long as 1" in plots.describe_sizes(results)
+    assert "  1000 bytes: median 5.0 µs, quartiles 4.5 µs and 7.0 µs" in plots.describe_sizes(results)
+
+
+def test_kept_draws_what_was_measured():
+    bursts = [experiments.Burst(1, 2000, 256, 1744), experiments.Burst(1000, 2000, 92, None)]
+    ax = plots.kept(bursts)
+    assert list(ax.lines[0].get_ydata()) == [256, 92]
+    twin = plots.describe_bursts(bursts).splitlines()
+    assert "kept 256 + dropped by the kernel 1744 = 2000" in twin[0] and "1908 are missing" in twin[1]
+
+
+def test_a_ladder_has_an_arrow_for_each_datagram_and_keeps_its_labels_apart():
+    exchange = experiments.Exchange(10.0, 10.000050, b"hello", b"Your data was 5 bytes long")
+    record = Record(1, 10.000020, SERVER, b"hello", 5, "answered", b"...", 10.000021, "")
+    ax = plots.exchange(exchange, record)
+    texts = [text for text in ax.texts if "µs" in text.get_text()]
+    assert sorted(text.get_text() for text in texts) == ["0 µs", "20 µs", "21 µs", "50 µs"]
+    ax.figure.canvas.draw()
+    boxes = [text.get_window_extent() for text in texts]
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+    assert "client -> server: sent at 0 µs, received at 20 µs: b'hello'" in plots.describe_exchange(exchange, record)
+
+
+def test_a_connect_that_fails_leaves_no_socket_open():
+    made = []
+    with pytest.raises(OSError, match=r"Cannot send to 255\.255\.255\.255, port 9: "):
+        connect("255.255.255.255", 9, lambda: made.append(udp_socket()) or made[0])
+    assert made[0].fileno() == -1
+
+
+# --- The exercises: not tried, wrong, right ---
+
+
+def trusting(sock, address, question):
+    sock.sendto(question, address)
+    return sock.recvfrom(65535)[0]
+
+
+def silent(sock, address, question):
+    sock.sendto(question, address)
+
+
+def reads_the_text(sock, address, question):
+    sock.settimeout(0.5)
+    sock.sendto(question, address)
+    while not (data := sock.recvfrom(65535)[0]).startswith(b"Your"):
+        pass
+    return data
+
+
+def without_deadline(sock, address, question):
+    sock.sendto(question, address)
+    while True:
+        data, peer = sock.recvfrom(65535)
+        if peer == address:
+            return data
+
+
+def new_deadline_each_time(sock, address, question):
+    sock.settimeout(0.5)
+    sock.sendto(question, address)
+    try:
+        while True:
+            data, peer = sock.recvfrom(65535)
+            if peer == address:
+                return data
+    except TimeoutError:
+        return None
+
+
+def without_except(sock, address, question):
+    sock.sendto(question, address)
+    deadline = time.monotonic() + 0.5
+    while True:
+        sock.settimeout(max(deadline - time.monotonic(), 0.001))
+        data, peer = sock.recvfrom(65535)
+        if peer == address:
+            return data
+
+
+def gives_up_after(seconds):
+    def ask(sock, address, question):
+        sock.sendto(question, address)
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            sock.settimeout(left)
+            try:
+                data, peer = sock.recvfrom(65535)
+            except TimeoutError:
+                return None
+            if peer == address:
+                return data
+
+    return ask
+
+
+def right_once_beside_a_stranger():
+    silences = []
+
+    def ask(sock, address, question):
+        client = gives_up_after(0.5) if len(silences) < 2 else new_deadline_each_time
+        data = client(sock, address, question)
+        silences.extend([data] if data is None else [])
+        return data
+
+    return ask
+
+
+def leaves(*_):
+    exit()
+
+
+def prints(data):
+    print(data.upper())
+
+
+def refuses_empty(data):
+    if not data:
+        raise ValueError("empty")
+    return data.upper()
+
+
+def untried(*_): ...
+
+
+def solved(solution):
+    """Return the function that a solution's text defines."""
+    names = {}
+    exec(solution, names)
+    return list(names.values())[-1]
+
+
+@pytest.mark.parametrize(
+    ("task", "answer", "words"),
+    [
+        (exercises.count, 7, "Expected the number of bytes that the server counts. 7 is too small"),
+        (exercises.count, "11", "a whole number, without a comma or quotes. You gave '11'"),
+        (exercises.largest, (65, 527), "You gave (65, 527)"),
+        (exercises.largest, 65535, "65535 is too large"),
+        (exercises.shout, lambda data: data or None, "Expected the answer b'HELLO'"),
+        (
+            exercises.shout,
+            lambda data: data.decode().upper(),
+            "TypeError: respond() must return bytes or None, not str",
+        ),
+        (exercises.shout, lambda data: data.upper(), "expected None (silence) of your function, but it answered"),
+        (exercises.shout, refuses_empty, "it stopped with an error. The server's log says: ValueError: empty"),
+        (exercises.shout, b"HELLO", "Give check the function itself"),
+        (exercises.log_line, lambda peer, data: f"{peer} {data.decode('latin-1')}", "one printable line"),
+        (exercises.log_line, lambda peer, data: f"{peer} {data.decode()!r}", "UnicodeDecodeError"),
+        (exercises.log_line, lambda peer, data: f"{peer[1]} {data!r}", "'127.0.0.1' in it"),
+        (exercises.log_line, lambda peer, data: f"{peer} hello", "'good night' in it"),
+        (exercises.log_line, lambda peer, data: f"{peer} hello good night", "two of them look the same"),
+        (exercises.log_line, lambda peer, data: data, "Expected a str"),
+        (exercises.log_line, lambda peer, data: peer / 2, "Your code stopped with TypeError"),
+        (exercises.client, silent, "Expected the server's answer b'Your data was 5 bytes long', but got None"),
+        (exercises.client, trusting, "A stranger's datagram came first"),
+        (exercises.client, reads_the_text, "A stranger's datagram came first"),
+        (exercises.client, without_deadline, "nobody sent anything. Expected None after 0.5 s, but your client waited"),
+        (
+            exercises.client,
+            without_except,
+            "nobody sent anything. Expected None after 0.5 s, but your client let",
+        ),
+        (
+            exercises.client,
+            gives_up_after(0.2),
+            "Expected None after 0.5 s, but it came after 0.",
+        ),
+        (
+            exercises.client,
+            gives_up_after(0.9),
+            "nobody sent anything. Expected None after 0.5 s, but it came after",
+        ),
+        (exercises.client, leaves, "Your code stopped with SystemExit"),
+        (exercises.shout, prints, "no answer came. Does your function return its result? To print it is not enough."),
+        (exercises.log_line, lambda peer, data: print(peer, data), "got None. Does your function return its result?"),
+        (
+            exercises.log_line,
+            lambda peer, data: f"{peer} {data.decode(errors='replace')!r}",
+            "two of them look the same",
+        ),
+        (exercises.client, new_deadline_each_time, "a stranger sent datagrams all the time. Expected None after 0.5 s"),
+        (
+            exercises.client,
+            right_once_beside_a_stranger(),
+            "a stranger sent datagrams all the time. Expected None after 0.5 s",
+        ),
+    ],
+)
+def test_a_wrong_answer_is_told_what_was_expected_and_what_came(task, answer, words):
+    verdict = task.verdict(answer)
+    assert verdict.startswith("Not yet.") and words in verdict
+
+
+@pytest.mark.parametrize(
+    ("task", "answer"),
+    [
+        (exercises.count, 11),
+        (exercises.largest, 65527),
+        (exercises.shout, solved(exercises.shout.answer)),
+        (exercises.log_line, solved(exercises.log_line.answer)),
+        (exercises.client, solved(exercises.client.answer)),
+    ],
+)
+def test_right_and_untried_answers(task, answer, capsys):
+    assert task.verdict(answer).startswith("Right.")
+    assert task.verdict(...).startswith("Not tried yet.") and task.verdict(untried).startswith("Not tried yet, or")
+    before = threading.active_count()
+    task.check(answer)
+    task.hint()
+    task.solution()
+    assert capsys.readouterr().out.count("\n") >= 3
+    assert threading.active_count() == before
+
+
+def test_numbers_of_numpy_and_lists_in_lists():
+    assert exercises.count.verdict(np.int64(11)).startswith("Right.")
+    endless = []
+    endless.append(endless)
+    assert exercises.count.verdict(endless).startswith("Not yet.")
+
+
+def test_a_function_that_returns_a_constant_has_been_tried():
+    def documented(data):
+        """Do something."""
+        ...
+
+    assert not exercise.unattempted(lambda data: "x") and not exercise.unattempted(lambda data: b"")
+    assert exercise.unattempted(documented) and exercise.unattempted([..., 1]) and exercise.unattempted({1: [...]})
+
+
+def spins(*_):
+    while True:
+        pass
+
+
+def spins_and_catches_all(*_):
+    while True:
+        with contextlib.suppress(Exception):
+            spins()
+
+
+def sleeps(*_):
+    while True:
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("function", [spins, spins_and_catches_all, sleeps])
+@pytest.mark.parametrize("task", [exercises.shout, exercises.log_line, exercises.client])
+def test_a_function_without_an_end_is_stopped(task, function, monkeypatch):
+    if task is exercises.log_line:  # the others have shorter limits of their own
+        monkeypatch.setattr(exercise, "PATIENCE", 0.3)
+    before = threading.active_count()
+    assert "Your function did not come to its end, so it was stopped." in task.verdict(function)
+    assert threading.active_count() == before
+
+
+def test_a_function_that_cannot_be_stopped_is_told():
+    wait = threading.Event()
+    with pytest.raises(exercise.Endless, match="it still runs: choose Kernel, Restart Kernel"):
+        exercise.outcome(wait.wait, within=0.01)  # in one call, as a wait inside the system is
+    wait.set()
+    for thread in threading.enumerate():  # or a later test would count it
+        if thread.name == "udplab exercise":
+            thread.join(60)
+
+
+def no_more_threads_than(number):
+    """Return whether there are that few within a minute. (Up to Python 3.12 join() need not wait after Ctrl-C.)"""
+    until = time.monotonic() + 60
+    while threading.active_count() > number and time.monotonic() < until:
+        time.sleep(0.001)
+    return threading.active_count() == number
+
+
+def checked(function, **options):
+    """Run a function as a check does that a reader starts: from a thread which is itself watched."""
+    return exercise.outcome(lambda: exercise.outcome(function, within=60, **options), within=60)
+
+
+@pytest.mark.parametrize("goes_on", [spins, sleeps, threading.Event.wait])
+def test_ctrl_c_ends_the_function_too(goes_on):
+    before, closed = threading.active_count(), threading.Event()
+
+    def interrupted():
+        signal.raise_signal(signal.SIGINT)
+        goes_on(closed)
+
+    with pytest.raises(KeyboardInterrupt):
+        checked(interrupted, rescue=closed.set)
+    assert no_more_threads_than(before)
+
+
+def test_an_interrupt_at_any_line_of_a_check_leaves_no_thread():
+    before = threading.active_count()
+    for number, _ in enumerate(interruptions(lambda: checked(int), exercise, threading)):
+        assert no_more_threads_than(before), f"after line {number + 1}"
+    assert number > 20 and no_more_threads_than(before)
+
+
+def test_an_interrupt_while_the_thread_of_a_check_begins_leaves_no_thread(monkeypatch):
+    """It is put off until the thread has begun; what ends the function must not come before the function."""
+    start, before = threading.Thread.start, threading.active_count()
+
+    def interrupted(thread):
+        if threading.current_thread() is threading.main_thread():
+            signal.raise_signal(signal.SIGINT)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    for _ in range(500):
+        with pytest.raises(KeyboardInterrupt):
+            checked(int)
+    assert no_more_threads_than(before)
+
+
+def test_an_error_in_a_learners_function_names_the_line():
+    def respond(peer, data):
+        value = 1
+        return value + data
+
+    assert "TypeError" in exercises.log_line.verdict(respond) and "line 3" in exercises.log_line.verdict(respond)
+
+
+# --- The playground ---
+
+
+def test_the_playground_measures_draws_and_stops():
+    async def play():
+        playground = panel.round_trips()
+        playground.controls["count"].value = 400
+        playground.run()
+        await playground.task
+        assert playground.told == "Done: 400 of 400 (run 1)."
+        assert bytes(playground.picture.value).startswith(b"\x89PNG") and "400 round trips" in playground.text.value
+        playground.controls["count"].value = 20_000
+        playground.run()
+        first = playground.task
+        playground.run()
+        assert playground.task is first
+        playground.stop()
+        await playground.task
+        assert playground.told.startswith("Stopped: ") and "20000 of" not in playground.told
+        return playground
+
+    before = threading.active_count()
+    run_async(play)
+    assert threading.active_count() == before
+
+
+def scripted(batches, twin="3 < 4"):
+    """Return a Playground whose experiment is on paper: it yields these batches, and calls those that are functions."""
+    seen = {"ended": 0, "before": []}
+
+    def experiment():
+        try:
+            for batch in batches:
+                yield batch(panel) if callable(batch) else batch
+        finally:
+            seen["ended"] += 1
+
+    def prepare():
+        seen["before"].append(panel.progress.value)
+        return 4, experiment()
+
+    panel = playground.Playground({}, prepare, lambda ax, measured, values: twin)
+    return panel, seen
+
+
+def test_a_playground_ends_after_the_batch_in_which_it_was_stopped():
+    playground, seen = scripted([[1], lambda playground: playground.stop() or [2], [3], [4]])
+
+    async def play():
+        for _ in range(2):
+            playground.run()
+            await playground.task
+
+    run_async(play)
+    assert playground.told == "Stopped: 2 of 4 (run 2)." and seen["ended"] == 2
+    assert seen["before"] == [0, 0], "the bar starts from nothing"
+    assert playground.text.value == "<pre>3 &lt; 4</pre>"
+    playground.say("<b>")
+    assert playground.status.value == '<span role="status">&lt;b&gt;</span>'
+
+
+def test_a_playground_that_cannot_draw_ends_its_experiment():
+    playground, seen = scripted([[1], [2]])
+    playground.draw = lambda *_: {}["no such thing"]
+
+    async def play():
+        playground.run()
+        await playground.task
+
+    run_async(play)
+    assert playground.told.startswith("That broke off") and seen["ended"] == 1
+
+
+def test_the_playground_pauses_as_its_control_says(monkeypatch):
+    given = []
+    monkeypatch.setattr(experiments, "round_trips", lambda *settings, **more: iter(given.append(settings) or []))
+    total, batches = panel.round_trips().prepare(size=7, count=100, pause=3)
+    assert (total, list(batches)) == (100, [])
+    [(_, size, count, _, pause)] = given
+    assert (size, count, pause) == (7, 100, 0.003)
+
+
+@pytest.mark.parametrize("kind", [OSError, ValueError, lan.LanError])
+def test_the_playground_says_what_did_not_work(kind):
+    async def play():
+        playground = panel.round_trips()
+        playground.prepare = lambda **values: (_ for _ in ()).throw(kind("no sockets left"))
+        playground.run()
+        await playground.task
+        return playground.told
+
+    assert run_async(play) == "That did not work: no sockets left"
+
+
+@pytest.mark.parametrize("where", ["prepare", "draw"])
+def test_the_playground_tells_of_a_mistake_in_it_and_runs_again(where):
+    async def play():
+        playground = panel.round_trips()
+        playground.controls["count"].value = 100
+        right = getattr(playground, where)
+        setattr(playground, where, lambda *_, **values: {}["<name>"])
+        playground.run()
+        await playground.task
+        assert playground.told == "That broke off: KeyError('<name>')"
+        assert "Traceback" in playground.text.value and "&lt;name&gt;" in playground.text.value
+        with pytest.raises(KeyError):  # in a cell
+            await playground.still()
+        setattr(playground, where, right)
+        playground.run()
+        await playground.task
+        return playground.told
+
+    assert run_async(play) == "Done: 100 of 100 (run 3)."
+
+
+def test_no_batch_holds_the_stop_button_up():
+    playground = panel.round_trips()
+    total, batches = playground.prepare(size=32, count=100, pause=20)
+    assert total == 100 and len(next(batches)) <= 3
+    batches.close()

@@ -1,0 +1,871 @@
+"""Tests of lesson 2-3 that need no LAN: rules, listing, search, plots, panel, exercises, command line."""
+
+import argparse
+import contextlib
+import errno
+import math
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import matplotlib
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from udplab.kit import picture
+from udplab.kit.server import Server
+from udplab.kit.sockets import HEADERS, IP_HEADER, LARGEST, UDP_HEADER, udp_socket
+from udplab.loopback import listing as loopback
+from udplab.mtu import (
+    __main__,
+    exercises,
+    experiments,
+    fragments,
+    kernel,
+    listing,
+    panel,
+    plots,
+    plots_of_fragments,
+    probing,
+)
+from udplab.mtu.fragments import Fragment
+
+matplotlib.use("agg")
+
+from udplab import lan
+
+REPO = Path(__file__).parents[2]
+NO_LAN = "user namespaces are forbidden here: sysctl user.max_user_namespaces is 0"
+
+
+class Scripted:
+    """A connected socket that sends and receives what a script says: each entry is bytes, or an error to raise."""
+
+    def __init__(self, sends=(), receives=(), clock=None):
+        self.sends, self.receives, self.clock, self.sent, self.options = list(sends), list(receives), clock, [], []
+
+    def send(self, data):
+        if self.sends and (problem := self.sends.pop(0)):
+            raise problem
+        self.sent.append(len(data))
+
+    def recv(self, _size):
+        come = self.receives.pop(0) if self.receives else TimeoutError()
+        if isinstance(come, TimeoutError):
+            self.clock.now += self.timeout
+        if isinstance(come, Exception):
+            raise come
+        return come
+
+    def settimeout(self, seconds):
+        self.timeout = seconds
+
+    def setsockopt(self, *option):
+        self.options.append(option)
+
+    def getsockopt(self, level, option):
+        return 1500 if (level, option) == (socket.IPPROTO_IP, kernel.options().mtu) else None
+
+    def getpeername(self):
+        return "10.0.2.2", 1060
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+def too_big():
+    return OSError(errno.EMSGSIZE, "Message too long")
+
+
+def confirms(size):
+    return loopback.respond(b"#" * size)
+
+
+# --- The platform table ---
+
+
+@pytest.mark.parametrize(
+    ("platform", "forbid", "allow"),
+    [
+        ("linux", (socket.IPPROTO_IP, 10, 2), (socket.IPPROTO_IP, 10, 0)),
+        ("win32", (socket.IPPROTO_IP, 71, 1), (socket.IPPROTO_IP, 71, 2)),
+        ("darwin", (socket.IPPROTO_IP, 28, 1), (socket.IPPROTO_IP, 28, 0)),
+        ("freebsd14", (socket.IPPROTO_IP, 67, 1), (socket.IPPROTO_IP, 67, 0)),
+    ],
+)
+def test_each_platform_has_its_own_numbers(monkeypatch, platform, forbid, allow):
+    monkeypatch.setattr(sys, "platform", platform)
+    sock = Scripted()
+    kernel.set_fragmentation(sock, "forbid")
+    kernel.set_fragmentation(sock, "allow")
+    assert sock.options == [forbid, allow]
+
+
+@pytest.mark.parametrize(("platform", "believed"), [("linux", 1500), ("win32", 1500), ("darwin", None), ("aix", None)])
+def test_belief_only_where_it_can_be_read(monkeypatch, platform, believed):
+    monkeypatch.setattr(sys, "platform", platform)
+    assert kernel.belief(Scripted()) == believed
+
+
+def test_unknown_platform_is_named_and_nothing_is_set(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "sunos5")
+    sock = Scripted()
+    with pytest.raises(OSError, match=r"known on sunos5.*by size") as refused:
+        kernel.set_fragmentation(sock, "forbid")
+    assert sock.options == [] and "\n" not in str(refused.value)
+
+
+def test_a_system_too_old_for_its_option(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    sock = Scripted()
+
+    def refuse(*_):
+        raise OSError(errno.ENOPROTOOPT, "Protocol not available")
+
+    sock.setsockopt = refuse
+    with pytest.raises(OSError, match=r"macOS refuses.*since macOS 11 \(Protocol not available\)"):
+        kernel.set_fragmentation(sock, "forbid")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux's numbers are read back")
+def test_linux_takes_the_numbers():
+    with udp_socket() as sock:
+        for choice, number in (("forbid", 2), ("probe", 3), ("allow", 0)):
+            kernel.set_fragmentation(sock, choice)
+            assert sock.getsockopt(socket.IPPROTO_IP, 10) == number
+
+
+# --- The listing ---
+
+
+def test_only_emsgsize_is_too_big():
+    assert kernel.attempt(Scripted(), 100) is True
+    assert kernel.attempt(Scripted([too_big()]), 100) is False
+    for code in (errno.ENETUNREACH, errno.ECONNREFUSED, errno.EPERM, errno.ENOBUFS):
+        with pytest.raises(OSError) as raised:
+            kernel.attempt(Scripted([OSError(code, "no")]), 100)
+        assert raised.value.errno == code
+
+
+@pytest.fixture
+def port():
+    with Server(loopback.respond) as server:
+        yield server.address[1]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems give loopback a smaller MTU")
+def test_listing_on_loopback(port, capsys):
+    listing.send_big_datagram("127.0.0.1", port)
+    listing.send_big_datagram("127.0.0.1", port, 65507)
+    listing.send_big_datagram("127.0.0.1", port, 65508)
+    assert capsys.readouterr().out.splitlines() == [
+        "The big datagram was sent: 65000 bytes. Whether it arrives, nobody tells.",
+        "The big datagram was sent: 65507 bytes. Whether it arrives, nobody tells.",
+        "The big datagram did not make it: 65508 bytes are too big.",
+        "No datagram of IPv4 has more than 65507 bytes of payload, whatever the MTU is.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("platform", "words"),
+    [
+        ("linux", ["The kernel believes in an MTU of 1500 bytes: room for 1472 of payload.", "That is its first link"]),
+        ("win32", ["The kernel believes in an MTU of 1500 bytes: room for 1472 of payload.", "That is its first link"]),
+        ("darwin", ["macOS does not tell which MTU its kernel believes in. Try --probe."]),
+        ("freebsd14", ["FreeBSD does not tell which MTU its kernel believes in. Try --probe."]),
+    ],
+)
+def test_listing_says_what_is_believed(monkeypatch, capsys, platform, words):
+    monkeypatch.setattr(sys, "platform", platform)
+
+    class Refusing(Scripted):
+        __enter__ = lambda self: self  # noqa: E731
+        __exit__ = lambda *_: None  # noqa: E731
+
+    monkeypatch.setattr(listing, "connect", lambda host, port: Refusing([too_big()]))
+    listing.send_big_datagram("10.0.2.2", 1060)
+    out = capsys.readouterr().out.splitlines()
+    assert out[0] == "The big datagram did not make it: 65000 bytes are too big."
+    assert len(out) == 1 + len(words) and all(map(str.startswith, out[1:], words))
+    assert "ctual" not in "".join(out)
+
+
+def test_one_byte_over_the_limit_is_told_so_whatever_the_mtu(monkeypatch, capsys):
+    class Refusing(Scripted):
+        __enter__ = lambda self: self  # noqa: E731
+        __exit__ = lambda *_: None  # noqa: E731
+
+    monkeypatch.setattr(listing, "connect", lambda host, port: Refusing([too_big()]))
+    listing.send_big_datagram("10.0.2.2", 1060, 65508)
+    assert "No datagram of IPv4 has more than 65507 bytes of payload" in capsys.readouterr().out
+    monkeypatch.setattr(listing, "belief", lambda sock: 1500)
+    listing.send_big_datagram("10.0.2.2", 1060, 65507)
+    said = capsys.readouterr().out
+    assert "The kernel believes in an MTU of 1500 bytes" in said and "No datagram" not in said
+
+
+def test_after_icmp():
+    assert kernel.after_icmp(1500, 1400) == 1400
+    assert kernel.after_icmp(1400, 1500) == 1400
+    assert kernel.after_icmp(1500, 68) == 552
+    assert kernel.after_icmp(500, 68) == 500
+
+
+# --- The search ---
+
+
+@pytest.mark.parametrize("limit", [68, 69, 551, 576, 1199, 1200, 1201, 1280, 1400, 1500, 9000, 65534, 65535])
+@pytest.mark.parametrize("claim", [None, 0, 40, 1372, 1472, 65507])
+def test_narrow_finds_the_limit_whatever_anyone_claims(limit, claim):
+    largest = limit - HEADERS
+
+    def outcome_of(size):
+        return (probing.CONFIRMED if size <= largest else probing.LOST), False
+
+    steps = list(probing.narrow(outcome_of, lambda: claim))
+    assert steps[-1].low == largest and steps[-1].high == largest + 1
+    assert len({step.size for step in steps}) == len(steps) <= 3 + math.log2(65507) + 2
+    assert all(step.size <= 65507 for step in steps)
+
+
+@given(st.integers(68, 65535), st.data())
+def test_narrow_finds_any_limit_whatever_is_claimed_meanwhile(limit, data):
+    """Claims may change from step to step, and a failure may look like a loss or a refusal."""
+    largest = limit - HEADERS
+    failures = st.sampled_from([(probing.LOST, False), (probing.LOST, True), (probing.REFUSED, False)])
+    tried = [largest]
+
+    def outcome_of(size):
+        tried.append(size)
+        return (probing.CONFIRMED, False) if size <= largest else data.draw(failures)
+
+    def hint():
+        return data.draw(st.none() | st.integers(-10, 70_000) | st.sampled_from(tried) | st.just(tried[-1]))
+
+    steps = list(probing.narrow(outcome_of, hint))
+    assert (steps[-1].low, steps[-1].high) == (largest, largest + 1)
+    assert len({step.size for step in steps}) == len(steps)
+    assert all(probing.SMALLEST <= step.size <= LARGEST for step in steps)
+
+
+paths = st.lists(st.integers(68, 9000) | st.sampled_from([68, 576, 1280, 1500, 9000]), min_size=1, max_size=5)
+payloads = st.integers(0, LARGEST)
+
+
+@given(paths, st.booleans())
+def test_a_predicted_search_ends_at_the_narrowest_link(mtus, black_hole):
+    search = probing.predict(mtus, black_hole)
+    assert search.steps[-1].low == min(mtus) - HEADERS
+    beyond = mtus[0] > min(mtus)  # what the first link cannot carry is refused here, and no router can keep it silent
+    assert probing.black_hole(search.steps) == (black_hole and beyond)
+    lines = probing.verdict(search).splitlines()
+    assert any(line.startswith("Black hole:") for line in lines) == (black_hole and beyond)
+    assert any("refused here" in line for line in lines) == (not beyond)
+    assert f"The kernel believes in an MTU of {search.believed} bytes." in lines
+
+
+@given(paths, payloads)
+def test_a_message_and_a_journey_name_the_same_mtu(mtus, size):
+    message = experiments.predict_message(mtus, size)
+    assert fragments.predict_journey(mtus, size, dont_fragment=True).told == (message and message.mtu)
+    assert fragments.predict_journey(mtus, size, dont_fragment=True, black_hole=True).told is None
+    assert fragments.predict_journey(mtus, size, dont_fragment=False).told is None
+
+
+@given(st.integers(68, 65535), st.integers(0, 65535))
+def test_a_second_icmp_message_of_the_same_mtu_changes_nothing(believed, named):
+    after = kernel.after_icmp(believed, named)
+    assert after <= believed and kernel.after_icmp(after, named) == after
+
+
+def test_trial_tries_three_times():
+    clock = Clock()
+    lost = Scripted(clock=clock)
+    assert probing.trial(lost, 1200, 0.5, clock) == (probing.LOST, False)
+    assert lost.sent == [1200] * 3 and clock.now == 1.5
+    third = Scripted(receives=[TimeoutError(), TimeoutError(), confirms(1200)], clock=clock)
+    assert probing.trial(third, 1200, 0.5, clock) == (probing.CONFIRMED, False)
+
+
+def test_trial_is_not_fooled():
+    """Neither an answer to another size, nor junk, nor an ICMP message, confirms or refutes."""
+    clock = Clock()
+    noise = [confirms(1100), b"Your data was 9999 bytes long", b"\xff", too_big(), ConnectionRefusedError()]
+    assert probing.trial(Scripted(receives=[*noise, confirms(1200)], clock=clock), 1200, 0.5, clock) == (
+        probing.CONFIRMED,
+        True,
+    )
+    assert clock.now == 0
+    lost = Scripted(receives=noise, clock=clock)
+    assert probing.trial(lost, 1200, 0.5, clock) == (probing.LOST, True)
+    assert lost.sent == [1200] * 3
+
+
+def test_an_icmp_message_ends_the_wait_and_is_not_the_last_word():
+    """It may have been about an earlier datagram: so there are three tries all the same."""
+    clock = Clock()
+    lost = Scripted(receives=[too_big()] * 3, clock=clock)
+    assert probing.trial(lost, 1200, 0.5, clock) == (probing.LOST, True)
+    assert lost.sent == [1200] * 3 and clock.now == 0
+    stale = Scripted(receives=[too_big(), confirms(1200)], clock=clock)
+    assert probing.trial(stale, 1200, 0.5, clock) == (probing.CONFIRMED, True)
+    assert stale.sent == [1200] * 2
+
+
+def test_trial_sends_again_what_old_news_has_stopped():
+    clock = Clock()
+    sock = Scripted(sends=[too_big(), None], receives=[confirms(1200)], clock=clock)
+    assert probing.trial(sock, 1200, 0.5, clock) == (probing.CONFIRMED, True)
+    assert sock.sent == [1200]
+    late = Scripted(sends=[ConnectionRefusedError(), None], receives=[confirms(1200)], clock=clock)
+    assert probing.trial(late, 1200, 0.5, clock) == (probing.CONFIRMED, False)
+    assert late.sent == [1200]
+    refused = Scripted(sends=[too_big()] * 3, clock=clock)
+    assert probing.trial(refused, 1200, 0.5, clock) == (probing.REFUSED, False)
+    assert refused.sent == [] and clock.now == 0
+
+
+def test_the_deadline_comes_under_junk():
+    clock = Clock()
+
+    class Flooded(Scripted):
+        def recv(self, _size):
+            clock.now += 0.01
+            return b"junk"
+
+    assert probing.trial(Flooded(), 1200, 0.5, clock) == (probing.LOST, False)
+    assert clock.now == pytest.approx(1.5, abs=0.05)
+
+
+def test_search_raises_other_errors():
+    clock = Clock()
+    with pytest.raises(OSError) as raised:
+        probing.trial(Scripted(receives=[OSError(errno.EHOSTUNREACH, "no")], clock=clock), 100, 0.5, clock)
+    assert raised.value.errno == errno.EHOSTUNREACH
+
+
+def test_search_says_when_nobody_answers():
+    clock = Clock()
+    with pytest.raises(OSError, match=r"No answer from 10\.0\.2\.2, port 1060, even to 40 bytes.*--answer"):
+        list(probing.search(Scripted(clock=clock), 0.5, clock))
+
+
+@pytest.mark.parametrize("platform", ["linux", "darwin", "sunos5"])
+def test_probing_works_on_every_platform(monkeypatch, capsys, platform):
+    """A path on paper that carries 1400 bytes without a word: a black hole. The options are recorded, not set."""
+    clock = Clock()
+
+    class Path(Scripted):
+        def recv(self, _size):
+            size = self.sent[-1]
+            self.receives = [confirms(size)] if size <= 1372 else []
+            return super().recv(_size)
+
+    monkeypatch.setattr(sys, "platform", platform)
+    steps = list(probing.search(Path(clock=clock), 0.5, clock))
+    assert steps[-1].low == 1372
+    text = probing.verdict(probing.Search(steps, kernel.belief(Scripted())))
+    assert "Confirmed as received: up to 1372 bytes of payload, that is a packet of 1400 bytes." in text
+    assert "Black hole" in text
+    assert ("believes in an MTU of 1500" in text) is (platform == "linux")
+
+
+def test_verdicts():
+    told = probing.verdict(probing.predict((1500, 1400)))
+    assert "1372" in told and "Black hole" not in told
+    assert "1373 to 1472 bytes are sent and lost" in probing.verdict(probing.predict((1500, 1400), True))
+    assert "no link on the way is narrower" in probing.verdict(probing.predict((1500, 9000)))
+    assert "No datagram of IPv4 is larger" in probing.verdict(probing.predict((65535,)))
+
+
+def test_probe_without_a_dont_fragment_option_says_so(monkeypatch, capsys, port):
+    monkeypatch.setattr(sys, "platform", "sunos5")
+    probing.probe("127.0.0.1", port)
+    out = capsys.readouterr().out
+    assert out.startswith("sunos5 cannot forbid fragmentation") and "Confirmed as received: up to 65507 bytes" in out
+
+
+# --- Predictions ---
+
+
+def test_fragments_by_hand():
+    assert fragments.fragments(1472, [1500]) == [Fragment(0, 1480)]
+    assert fragments.fragments(1473, [1500]) == [Fragment(0, 1480), Fragment(1480, 1)]
+    assert fragments.fragments(0, [68]) == [Fragment(0, 8)]
+    assert fragments.fragments(3000, [1500, 1400]) == [
+        Fragment(0, 1376), Fragment(1376, 104), Fragment(1480, 1376), Fragment(2856, 104), Fragment(2960, 48)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("mtus", [(68,), (1500,), (1500, 1400), (9000, 1499, 576), (576, 9000, 69)])
+@pytest.mark.parametrize("size", [0, 1, 40, 41, 548, 549, 1472, 1473, 9000, 65507])
+def test_fragments_hold_together(mtus, size):
+    pieces = fragments.fragments(size, mtus)
+    assert [piece.offset for piece in pieces] == [sum(p.size for p in pieces[:n]) for n in range(len(pieces))]
+    assert sum(piece.size for piece in pieces) == size + 8
+    assert all(piece.size % 8 == 0 for piece in pieces[:-1])
+    assert all(piece.size + 20 <= min(mtus) for piece in pieces)
+
+
+@given(payloads, paths)
+def test_fragments_cover_any_datagram_exactly_once_on_any_path(size, mtus):
+    pieces = fragments.fragments(size, mtus)
+    ends = [piece.offset + piece.size for piece in pieces]
+    assert [piece.offset for piece in pieces] == [0, *ends[:-1]] and ends[-1] == size + UDP_HEADER
+    assert all(piece.offset % 8 == 0 and 0 < piece.size <= min(mtus) - IP_HEADER for piece in pieces)
+    journey = fragments.predict_journey(mtus, size, dont_fragment=True)
+    assert journey.arrived == (size + HEADERS <= min(mtus)) == (len(pieces) == 1)
+
+
+@given(payloads, paths)
+def test_a_journey_without_a_bit_set_ends_in_those_fragments(size, mtus):
+    journey = fragments.predict_journey(mtus, size, dont_fragment=False)
+    assert journey.arrived and list(journey.links[-1]) == fragments.fragments(size, mtus)
+    assert all(sum(piece.size for piece in link) == size + UDP_HEADER for link in journey.links)
+
+
+@given(st.integers(68, 9000), st.integers(8, 5000), st.integers(1, 40), st.integers(1, 20))
+def test_no_more_survive_than_were_sent(limit, size, count, every):
+    [survivors] = fragments.predict_survivors((limit,), [size], count, every)
+    assert 0 <= survivors <= count and (every > 1 or survivors == 0)
+
+
+@given(paths, st.lists(payloads, max_size=8), st.booleans())
+def test_a_belief_never_grows_and_no_answer_is_under_the_truth(mtus, sizes, black_hole):
+    beliefs = [mtus[0], *(send.believed for send in experiments.predict_sends(mtus, sizes, black_hole))]
+    assert beliefs == sorted(beliefs, reverse=True)
+    answers = experiments.predict_answers(mtus, black_hole)
+    assert answers.listing >= answers.told >= answers.probed == min(mtus)
+
+
+@given(st.integers(-10, 2_000_000))
+def test_a_size_reads_back_as_it_is_written(number):
+    if 0 < number <= 1_000_000:
+        assert __main__.size(str(number)) == number
+    else:
+        with pytest.raises(argparse.ArgumentTypeError, match="not a size"):
+            __main__.size(str(number))
+
+
+def test_survivors_by_counting():
+    assert fragments.predict_survivors((1500,), [100, 2000, 14_000, 29_000], 20, 20) == [19, 18, 10, 0]
+    for pieces, size in ((1, 100), (3, 4000), (7, 10_000)):
+        lost = {number // pieces for number in range(6, 30 * pieces, 7)}  # numbers 7, 14, ... from 1
+        assert fragments.predict_survivors((1500,), [size], 30, 7) == [30 - len(lost)]
+    lost = {number // 5 for number in range(6, 30 * 5, 7)}  # 1480, 1480 and 1048 bytes: the first router makes 5
+    assert fragments.predict_survivors((1500, 1400, 1280), [4000], 30, 7) == [30 - len(lost)]
+
+
+def test_sends_by_hand():
+    sends = experiments.predict_sends((1500, 1400), [1472, 1472, 1372, 1372])
+    assert [(send.outcome, send.arrived, send.believed) for send in sends] == [
+        (experiments.SENT, False, 1400),
+        (experiments.TOO_BIG, False, 1400),
+        (experiments.OLD_NEWS, False, 1400),
+        (experiments.SENT, True, 1400),
+    ]
+    hole = experiments.predict_sends((1500, 1400), [1472, 1472, 1372], black_hole=True)
+    assert [(send.outcome, send.arrived, send.believed) for send in hole] == [
+        (experiments.SENT, False, 1500), (experiments.SENT, False, 1500), (experiments.SENT, True, 1500)
+    ]  # fmt: skip
+
+
+def test_messages_by_hand():
+    assert experiments.predict_message((1500, 1400), 1472) == experiments.Message(3, 4, 1400, "10.0.1.2")
+    assert experiments.predict_message((1500, 1400, 1280), 1300) == experiments.Message(3, 4, 1280, "10.0.2.2")
+    assert (
+        experiments.predict_message((1500, 1400), 1473) is None
+        and experiments.predict_message((1500, 1400), 1372) is None
+    )
+
+
+def test_answers_by_hand():
+    assert experiments.predict_answers((9000, 1500, 1400)) == experiments.Answers(
+        (9000, 1500, 1400), False, 9000, 1400, 1400
+    )
+    assert experiments.predict_answers((1500, 1400), True) == experiments.Answers((1500, 1400), True, 1500, 1500, 1400)
+
+
+# --- Plots and their twins ---
+
+
+@pytest.fixture(autouse=True)
+def style():
+    with picture.style():
+        yield
+    matplotlib.pyplot.close("all")
+
+
+def lines(ax):
+    return {line.get_label(): line for line in ax.lines if not line.get_label().startswith("_")}
+
+
+def texts(ax):
+    return [text.get_text() for text in ax.texts if text.get_text()]
+
+
+MTUS, SIZES = (1500, 1400), [1472, 1472, 1372, 1372]
+
+
+def test_plot_of_a_path():
+    ax = plots.hops((1500, 1400, 1280))
+    assert texts(ax) == ["client", "router 1", "router 2", "server", "MTU 1500", "MTU 1400", "MTU 1280"]
+
+
+@pytest.mark.parametrize(
+    ("size", "dont_fragment", "black_hole", "pictured", "told"),
+    [
+        (3000, False, False, ["3 fragments", "5 fragments", "arrived"], "the server got it"),
+        (1372, True, True, ["in one piece", "in one piece", "arrived"], "the server got it"),
+        (1472, True, False, ["in one piece", "nothing", "ICMP: too big, the next MTU is 1400"], "next MTU is 1400"),
+        (1472, True, True, ["in one piece", "nothing", "lost at router 1, and nobody says so"], "nobody says so"),
+        (3000, True, False, ["nothing", "nothing", "refused here: send() raises EMSGSIZE, nothing leaves"], "refused"),
+    ],
+)
+def test_plot_of_a_journey(size, dont_fragment, black_hole, pictured, told):
+    journey = fragments.predict_journey(MTUS, size, dont_fragment, black_hole)
+    ax = plots.hops(MTUS, journey, "")
+    assert texts(ax)[5:] == pictured and "(measured)" in ax.get_title("left")
+    assert told in plots.describe_journey(journey, "") and "\nas predicted" in plots.describe_journey(journey, "")
+    wrong = journey._replace(arrived=not journey.arrived)
+    assert "NOT as predicted" in plots.describe_journey(wrong, "")
+    assert NO_LAN in plots.describe_journey(journey, NO_LAN)
+    assert "(predicted)\nNo measurement" in plots.hops(MTUS, journey, NO_LAN).get_title("left")
+
+
+def test_plot_of_sends():
+    predicted = experiments.predict_sends(MTUS, SIZES)
+    ax = plots.sends(MTUS, predicted, predicted)
+    assert list(lines(ax)["belief (measured)"].get_ydata()) == [1500, 1400, 1400, 1400, 1400]
+    assert list(lines(ax)["error: old news"].get_data()[0]) == [3]
+    alone = plots.sends(MTUS, predicted, None, NO_LAN)
+    assert "belief (measured)" not in lines(alone) and alone.get_title("left").startswith("Predicted: ")
+    assert "forbidden here" in alone.get_title("left")
+    twin = plots.describe_sends(predicted, predicted)
+    assert twin.count("error: old news") == 2 and "measured" in twin
+    assert plots.describe_sends(predicted, None, NO_LAN).endswith(f"only predicted: {NO_LAN}")
+
+
+def test_plot_of_fragments():
+    sizes = [100, 3000, 65507]
+    predicted = [fragments.fragments(size, MTUS) for size in sizes]
+    ax = plots_of_fragments.counts(MTUS, sizes, predicted, predicted)
+    assert list(lines(ax)["captured at the server"].get_ydata()) == [1, 5, 89]
+    assert "captured at the server" not in lines(plots_of_fragments.counts(MTUS, sizes, predicted, None, NO_LAN))
+    assert "captured  89, same offsets" in plots_of_fragments.describe_counts(sizes, predicted, predicted)
+    wrong = [*predicted[:2], predicted[2][:-1]]
+    assert "captured  88, NOT as predicted" in plots_of_fragments.describe_counts(sizes, predicted, wrong)
+
+
+def test_plot_of_a_datagram_cut_up():
+    pieces = fragments.fragments(3000, MTUS)
+    ax = plots_of_fragments.cut_up(3000, MTUS, pieces)
+    rows = [[p for p in ax.patches if p.get_y() == pytest.approx(row - 0.3)] for row in range(4)]
+    assert [len(row) for row in rows] == [2, 3, 5, 5]  # row 0: the datagram and its UDP header
+    assert [(p.get_x(), p.get_width()) for p in rows[3]] == pieces
+    assert "captured at the server: 5 of 1376 at 0, 104 at 1376" in plots_of_fragments.describe_cut_up(
+        3000, MTUS, pieces
+    )
+    assert "captured" not in plots_of_fragments.describe_cut_up(3000, MTUS, None, NO_LAN)
+
+
+def test_plot_of_survival():
+    sizes, alive = [100, 14_000], [19, 10]
+    ax = plots_of_fragments.survival((1500,), sizes, 20, 20, alive, alive)
+    assert list(lines(ax)["every 20th lost (measured)"].get_ydata()) == [95, 50]
+    assert lines(ax)["lost by chance, 1 in 20 (predicted)"].get_ydata()[9] == pytest.approx(100 * 0.95**10)
+    assert "predicted 10, arrived 10" in plots_of_fragments.describe_survival((1500,), sizes, 20, alive, alive)
+
+
+def test_plot_of_a_search():
+    steps = probing.predict(MTUS, True)
+    ax = plots.search(steps, steps)
+    assert steps.believed == 1500
+    assert list(lines(ax)["no answer"].get_ydata()) == [1472, 1397, 1378, 1373]
+    assert "predicted" in lines(ax) and "predicted" not in lines(plots.search(steps, None, NO_LAN))
+    assert plots.describe_search(steps, steps).endswith("as predicted")
+    assert plots.describe_search(steps, steps._replace(steps=steps.steps[:-1])).endswith("NOT as predicted")
+
+
+def test_plot_of_answers():
+    predicted = [experiments.predict_answers(MTUS), experiments.predict_answers(MTUS, True)]
+    ax = plots.answers(predicted, predicted)
+    assert list(lines(ax)["true"].get_xdata()) == [1400, 1400]
+    assert {"68", "576", "1,280", "1,500", "9,000"} <= set(texts(ax)) and "508" not in texts(ax)  # packets only
+    assert {"1,500 listing", "1,400 told", "1,400 probed"} <= set(texts(ax))
+    assert "1500, 1400, black hole           1500   1500    1400   1400" in plots.describe_answers(predicted, predicted)
+    assert "probed (predicted)" in lines(plots.answers(predicted, None, NO_LAN))
+
+
+# --- The panel, and a machine without a LAN ---
+
+
+def no_lan(*_):
+    raise lan.LanError(NO_LAN)
+
+
+def test_panel_without_a_lan(monkeypatch):
+    monkeypatch.setattr(lan, "path", no_lan)
+    playground = panel.journeys()
+    values = {name: control.value for name, control in playground.controls.items()}
+    total, hops = playground.prepare(**values)
+    measured = [hop for batch in hops for hop in batch]
+    assert total == len(measured) == 3
+    with picture.style():
+        ax = matplotlib.figure.Figure().subplots()
+        twin = playground.draw(ax, measured, values)
+    assert "7 fragments" in twin and twin.endswith(f"only predicted: {NO_LAN}")
+    assert "(predicted)" in ax.get_title("left")
+
+
+def test_panel_draws_hop_by_hop():
+    hops = [hop for batch in panel.hop_by_hop((1500, 1400), 3000, False, False) for hop in batch]
+    drawn = []
+    for number in (1, 2):
+        ax = matplotlib.figure.Figure().subplots()
+        panel.draw(ax, hops[:number], {})
+        drawn.append(texts(ax)[5:])
+    assert drawn == [["3 fragments"], ["3 fragments", "5 fragments", "arrived"]]
+
+
+def test_on_lan_gives_the_reason(monkeypatch):
+    monkeypatch.setattr(lan, "path", no_lan)
+    assert experiments.on_lan(MTUS, experiments.sends, SIZES) == (None, NO_LAN)
+
+
+# --- Exercises ---
+
+
+def count_pieces(size, limit):
+    return len(fragments.fragments(size, [limit]))
+
+
+def forgets_the_header(size, limit):
+    return -(-size // (limit - 20))
+
+
+def forgets_eight(size, limit):
+    return -(-(size + 8) // (limit - 20))
+
+
+def linear(arrives):
+    size = 40
+    while arrives(size + 1) or arrives(size + 1) or arrives(size + 1):
+        size += 1
+    return size
+
+
+def trusting(arrives):
+    low, high = 40, 65508
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if arrives(middle) else (low, middle)
+    return low
+
+
+def twice(sock, data):
+    return [once(sock, data), once(sock, data)] != [False, False]
+
+
+def once(sock, data):
+    try:
+        sock.send(data)
+    except OSError:
+        return False
+    return True
+
+
+def stubborn(sock, data):
+    return once(sock, data) or once(sock, data)
+
+
+def until_it_works(sock, data):
+    while True:
+        with contextlib.suppress(OSError):
+            sock.send(data)
+            return True
+
+
+def rounds_the_last(size, limit):
+    return 1 if size + 28 <= limit else -(-(size + 8) // ((limit - 20) // 8 * 8))
+
+
+def within(low, high):
+    """Return a search that is right if the largest size is one of low to high."""
+
+    def find(arrives):
+        best, beyond = low, high + 1
+        while beyond - best > 1:
+            middle = (best + beyond) // 2
+            if any(arrives(middle) for _ in range(3)):
+                best = middle
+            else:
+                beyond = middle
+        return best
+
+    return find
+
+
+def in_steps_of_four(arrives):
+    found = within(40, 65_507)(arrives)
+    return found if found == 65_507 else found // 4 * 4
+
+
+@pytest.mark.parametrize("limit", [-1, 0, 20, 27, 67])
+def test_no_link_is_narrower_than_68_bytes(limit):
+    with pytest.raises(ValueError, match="68 bytes"):
+        fragments.fragments(100, [1500, limit])
+
+
+def test_the_last_fragment_is_not_rounded():
+    assert fragments.fragments(2745, [1400]) == [Fragment(0, 1376), Fragment(1376, 1377)]
+    assert [piece.size for piece in fragments.fragments(2749, [1400])] == [1376, 1376, 5]
+
+
+def solved(exercise, name):
+    space = {}
+    exec(exercise.answer, space)
+    return space[name]
+
+
+@pytest.mark.parametrize(
+    ("exercise", "wrong", "words"),
+    [
+        (exercises.largest, 1420, "Expected the largest payload in bytes. 1420 is too large"),
+        (exercises.largest, "1392", "You gave '1392'"),
+        (exercises.pieces, forgets_the_header, "on a link with an MTU of"),
+        (exercises.pieces, forgets_eight, "on a link with an MTU of"),
+        (exercises.find, linear, "more than 60 datagrams"),
+        (exercises.find, trusting, "loses every fifth datagram"),
+        (exercises.find, lambda arrives: 1372, "MTU of 576 bytes"),
+        (exercises.find, within(41, 65_507), "On a path with an MTU of 68 bytes"),
+        (exercises.find, within(40, 65_506), "On a path with an MTU of 65535 bytes"),
+        (exercises.find, in_steps_of_four, "On a path with an MTU of 1499 bytes"),
+        (exercises.find, trusting, "lost by chance looks like one that is too big"),
+        (exercises.stale, ["sent", "error", "error", "error"], "Send 3, of 1372 bytes: 'error' is not what happens"),
+        (exercises.stale, ["sent", "sent", "sent", "error"], "Send 2, of 1372 bytes: 'sent' is not what happens"),
+        (exercises.stale, 5, 'Expected a list of 4 words, each "sent" or "error", but got 5'),
+        (exercises.resend, until_it_works, "send() was called more than 10 times"),
+        (exercises.resend, once, "1372 bytes, with an old error waiting: Expected True, but got False"),
+        (exercises.resend, twice, "to be sent 1 times"),
+        (exercises.resend, lambda sock, data: 1, "Expected True, but got 1"),
+        (exercises.resend, stubborn, "The port was refused, which says nothing about size"),
+        (exercises.resend, None, "Give check the function itself"),
+        (exercises.pieces, rounds_the_last, "on a link with an MTU of"),
+    ],
+)
+def test_exercises_wrong(exercise, wrong, words):
+    assert words in exercise.verdict(wrong) and exercise.verdict(wrong).startswith("Not yet")
+
+
+@pytest.mark.parametrize(
+    ("exercise", "right"),
+    [
+        (exercises.largest, 1392),
+        (exercises.pieces, count_pieces),
+        (exercises.pieces, solved(exercises.pieces, "pieces")),
+        (exercises.find, solved(exercises.find, "find")),
+        (exercises.stale, ["sent", "error", "sent", "error"]),
+        (exercises.stale, ("sent", "error", "sent", "error")),
+        (exercises.resend, solved(exercises.resend, "send")),
+    ],
+)
+def test_exercises_right(exercise, right):
+    assert exercise.verdict(right).startswith("Right. ")
+
+
+@pytest.mark.parametrize("name", ["largest", "pieces", "find", "stale", "resend"])
+def test_exercises_unattempted(name, capsys):
+    exercise = getattr(exercises, name)
+
+    def dots(): ...
+
+    assert exercise.verdict(...).startswith("Not tried yet") and exercise.verdict(dots).startswith("Not tried yet")
+    exercise.hint()
+    exercise.solution()
+    assert len(capsys.readouterr().out) > 40
+
+
+# --- The command line ---
+
+
+def command(*arguments):
+    return [sys.executable, "-X", "dev", "-W", "error", "-m", "udplab.mtu", *map(str, arguments)]
+
+
+def run(*arguments):
+    return subprocess.run(command(*arguments), cwd=REPO, capture_output=True, text=True, timeout=120)
+
+
+def test_command_line_sends(port):
+    for arguments in (["127.0.0.1", "-p", port, "--size", 100], ["-p", port, "--size", 100, "127.0.0.1"]):
+        done = run(*arguments)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout == "The big datagram was sent: 100 bytes. Whether it arrives, nobody tells.\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (["127.0.0.1", "-p", "70000"], 2, "not a port"),
+        (["127.0.0.1", "-p", "0"], 2, "1 to 65535"),
+        (["127.0.0.1", "--size", "-1"], 2, "not a size"),
+        (["127.0.0.1", "--size", "9999999"], 2, "not a size"),
+        (["127.0.0.1", "--probe", "--answer"], 2, "not allowed with"),
+        (["127.0.0.1", "--probe", "--size", "9"], 2, "not allowed with"),
+        ([], 2, "required: HOST"),
+        (["", "-p", "1060"], 1, "an empty name is nobody's"),
+        (["no.such.host.invalid"], 1, "Unknown host 'no.such.host.invalid'"),
+        (["a" * 70], 1, "Unknown host"),
+        (["<broadcast>"], 1, "Cannot send to <broadcast>"),
+    ],
+)
+def test_command_line_refuses(arguments, status, words):
+    done = run(*arguments)
+    assert done.returncode == status and words in done.stderr and done.stdout == ""
+    assert "Traceback" not in done.stderr
+    if status == 1:
+        assert len(done.stderr.splitlines()) == 1
+
+
+def test_command_line_on_an_unknown_platform():
+    code = "import sys; sys.platform = 'sunos5'; from udplab.mtu.__main__ import main; main(['127.0.0.1'])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPO, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.splitlines() == [
+        "Cannot forbid fragmentation: no socket option for it is known on sunos5. "
+        "Probing by size (--probe) works here too."
+    ]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a SIGINT that can be sent to one process")
+def test_command_line_answers_and_probes(lasting_port):
+    port = str(lasting_port)
+    with subprocess.Popen(command("127.0.0.1", "--answer", "-p", port), cwd=REPO, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True) as server:  # fmt: skip
+        assert server.stdout.readline() == f"Listening at ('127.0.0.1', {port})\n"
+        done = run("127.0.0.1", "-p", port, "--probe")
+        server.send_signal(signal.SIGINT)
+        _, errors = server.communicate(timeout=60)
+    assert (done.returncode, done.stderr) == (0, "") and "    40 bytes: confirmed\n" in done.stdout
+    assert "Confirmed as received: up to" in done.stdout
+    assert (server.returncode, errors) == (130, "")
+    alone = run("127.0.0.1", "-p", port, "--probe")
+    assert alone.returncode == 1 and alone.stderr.startswith(
+        f"No answer from 127.0.0.1, port {port}, even to 40 bytes."
+    )
+    assert len(alone.stderr.splitlines()) == 1
+
+
+def test_the_listing_imports_nothing_heavy():
+    heavy = "numpy", "matplotlib", "ipywidgets", "dataclasses", "scapy", "udplab.lan"
+    code = f"import sys, udplab.mtu.__main__; print([n for n in {heavy} if n in sys.modules])"
+    assert subprocess.check_output([sys.executable, "-c", code], cwd=REPO, text=True) == "[]\n"

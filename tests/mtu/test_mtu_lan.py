@@ -1,0 +1,184 @@
+"""Tests of lesson 2-3 on real paths, where namespaces can be made."""
+
+import random
+
+import pytest
+
+from udplab import lan
+from udplab.kit.server import Server
+from udplab.kit.sockets import HEADERS, LARGEST, PORT
+from udplab.loopback import listing as loopback
+from udplab.mtu import experiments, fragments, listing, panel, probing
+
+REASON = lan.unavailable()
+real = pytest.mark.skipif(REASON is not None, reason=str(REASON))
+FOUR = [1472, 1472, 1372, 1372]
+
+
+def measured(mtus, experiment, *arguments):
+    result, reason = experiments.on_lan(mtus, experiment, *arguments)
+    assert reason == ""
+    return result
+
+
+@real
+@pytest.mark.parametrize(
+    ("mtus", "sizes", "black_hole"),
+    [
+        ((1500, 1400), FOUR, False),
+        ((1500, 1400), [*FOUR, 1373, 1372], True),
+        ((1500,), [1472, 1473, 1472], False),
+        ((1500, 1400, 1280), [1472, 1372, 1372, 1372, 1252, 1252], False),
+        ((1500, 500), [1472, 1472, 472, 473, 524, 524, 525, 472], False),  # no belief under 552
+        ((500, 1500, 400), [472, 473, 372, 372], False),
+    ],
+)
+def test_sends_are_as_predicted(mtus, sizes, black_hole):
+    assert measured(mtus, experiments.sends, sizes, black_hole) == experiments.predict_sends(mtus, sizes, black_hole)
+
+
+@real
+@pytest.mark.parametrize(("mtus", "size"), [((1500, 1400), 1472), ((1500, 1400, 1280), 1300)])
+def test_the_message_is_in_the_error_queue_and_on_the_link(mtus, size):
+    assert measured(mtus, experiments.icmp_message, size) == (experiments.predict_message(mtus, size),) * 2
+
+
+@real
+def test_headers_are_read_as_scapy_reads_them():
+    with lan.path(1500, 1400) as net, experiments.sender(net, "allow") as sock, net["server"].capture() as seen:
+        sock.send(bytes(range(256)) * 20)
+    theirs = [packet["IP"] for packet in seen.packets() if "IP" in packet]
+    assert len(theirs) > 4 and experiments.ip_packets(seen) == [
+        experiments.Packet(ip.proto, ip.src, ip.id, ip.frag * 8, bytes(ip.payload)) for ip in theirs
+    ]
+
+
+@real
+def test_listing_believes_its_first_link(capsys, monkeypatch):
+    """Fault 25: on a path of 1400 it says 1500, and calls that a belief of the first link."""
+    with lan.path(1500, 1400) as net:
+
+        def connect(host, port):
+            sock = net["client"].socket()
+            sock.connect((host, port))
+            return sock
+
+        for module in (listing, probing):
+            monkeypatch.setattr(module, "connect", connect)
+        listing.send_big_datagram(net["server"].address, PORT)
+        said = capsys.readouterr().out
+        assert "believes in an MTU of 1500 bytes" in said and "its first link" in said
+        with Server(loopback.respond, "", PORT, make_socket=net["server"].socket):
+            probing.probe(net["server"].address, PORT)
+        said = capsys.readouterr().out
+        assert "Confirmed as received: up to 1372 bytes of payload, that is a packet of 1400 bytes." in said
+        assert "believes in an MTU of 1400 bytes" in said and "Black hole" not in said
+
+
+@real
+def test_black_hole_is_found_and_named(capsys, monkeypatch):
+    """Fault 26: no ICMP, so the belief stays 1500; probing confirms 1400."""
+    with lan.path(1500, 1400) as net, Server(loopback.respond, "", PORT, make_socket=net["server"].socket):
+        experiments.silence(net, True)
+        sock = net["client"].socket()
+        sock.connect((net["server"].address, PORT))
+        monkeypatch.setattr(probing, "connect", lambda host, port: sock)
+        probing.probe(net["server"].address, PORT)
+        said = capsys.readouterr().out
+    assert "that is a packet of 1400 bytes" in said and "believes in an MTU of 1500 bytes" in said
+    assert "Black hole: 1373 to 1472 bytes are sent and lost, and no router says so." in said
+
+
+@real
+def test_black_hole_behind_a_router_that_speaks():
+    with lan.path(1500, 1400, 1280) as net:
+        net["router2"].send_icmp(False)
+        search = experiments.probe(net)
+    assert search.steps[-1].low == 1252 and search.believed == 1400 and probing.black_hole(search.steps)
+    assert "Black hole: 1253 to 1372 bytes" in probing.verdict(search)
+
+
+@real
+def test_fragments_are_as_predicted():
+    """Random paths and sizes, a capture for ten sends; the edges of a link's room are among them."""
+    rng = random.Random(23)
+    for smallest in (68, *[200] * 7):
+        # Where links are very narrow, a large datagram makes more fragments than Linux's send buffer holds.
+        largest = LARGEST if smallest == 200 else 5000
+        mtus = [rng.choice([1500, rng.randint(smallest, 2000), rng.randint(smallest, 9000)]) for _ in range(3)]
+        mtus = mtus[: rng.randint(1, 3)] if smallest == 200 else [*mtus, smallest]
+        edge = min(mtus) - HEADERS
+        sizes = [edge - 1, edge, edge + 1, largest, *(rng.randint(0, largest) for _ in range(6))]
+        expected = [fragments.fragments(size, mtus) for size in sizes]
+        assert measured(mtus, fragments.arriving, sizes) == expected, (mtus, sizes)
+
+
+@real
+def test_the_last_fragment_is_not_rounded():
+    sizes = [size for end in (1400, 2776, 4152) for size in (end - 32, end - 31, end - 28, end - 27)]
+    with lan.path(1400) as net:
+        assert fragments.arriving(net, sizes) == [fragments.fragments(size, [1400]) for size in sizes]
+
+
+@real
+@pytest.mark.parametrize("mtus", [(200, 9000, 200), (9000, 9000, 200), (9000, 200, 9000)])
+def test_the_largest_datagram_crosses_the_narrowest_path_of_the_panel(mtus):
+    assert min(mtus) == panel.SMALLEST
+    journey = measured(mtus, fragments.travel, mtus, LARGEST, False)
+    assert journey.arrived and journey == fragments.predict_journey(mtus, LARGEST, False)
+
+
+@real
+def test_survivors_are_as_predicted():
+    sizes = [100, 2000, 5000, 14_000]
+    for mtus in (1500, 1500), (1500, 1400, 1280):  # the first router loses: what a second one cuts is no matter
+        alive, reason = experiments.on_lan(mtus, fragments.survivors, sizes, 15, 7)
+        if alive is None:
+            pytest.skip(reason)
+        assert alive == fragments.predict_survivors(mtus, sizes, 15, 7)
+
+
+@real
+@pytest.mark.parametrize("mtus", [(1500, 1400, 1280), (1280, 1400, 1500), (9000, 1500, 9000), (1500, 300)])
+def test_journeys_are_as_predicted(mtus):
+    for size in (0, 273, 1253, 1400, 3000):
+        for dont_fragment in (True, False):
+            for black_hole in (True, False):
+                journey = measured(mtus, fragments.travel, mtus, size, dont_fragment, black_hole)
+                assert journey == fragments.predict_journey(mtus, size, dont_fragment, black_hole)
+
+
+@real
+@pytest.mark.parametrize(
+    "mtus", [(1500, 1400), (1500, 1400, 1280), (9000, 1500, 1499, 9000), (1500, 576), (1500, 1500)]
+)
+@pytest.mark.parametrize("black_hole", [False, True])
+def test_probing_is_exact(mtus, black_hole):
+    search = measured(mtus, experiments.probe, black_hole)
+    assert search == probing.predict(mtus, black_hole)
+    assert search.steps[-1].low + HEADERS == min(mtus)
+    assert probing.black_hole(search.steps) is (black_hole and min(mtus) < mtus[0])
+
+
+@real
+def test_probing_through_a_link_that_loses():
+    """Every third packet is lost: one try is not enough, three are."""
+    with lan.path(1500, 1400) as net:
+        try:
+            net["router1"].lose(3, "eth1")
+        except lan.LanError as reason:
+            pytest.skip(str(reason))
+        assert experiments.probe(net).steps[-1].low == 1372
+
+
+@real
+def test_answers_are_as_predicted():
+    for mtus, black_hole in (((1500, 1400, 1280), False), ((1500, 1400), True)):
+        assert measured(mtus, experiments.ask, mtus, black_hole) == experiments.predict_answers(mtus, black_hole)
+
+
+@real
+def test_panel_draws_hop_by_hop():
+    mtus = (1500, 1400, 1280)
+    hops = [hop for batch in panel.hop_by_hop(mtus, 3000, False, False) for hop in batch]
+    assert hops == [(fragments.predict_journey(mtus, 3000, False), "")] * 3

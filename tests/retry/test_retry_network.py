@@ -1,0 +1,637 @@
+"""Lesson 2-2: the bad network, the odds, the experiments, their plots and the playground."""
+
+import errno
+import itertools
+import math
+import os
+import queue
+import random
+import socket
+import subprocess
+import sys
+import threading
+import time
+import warnings
+from collections import Counter
+
+import matplotlib
+import matplotlib.pyplot as plt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scripted import run_async
+
+from udplab.broadcast import discovery
+from udplab.kit.quick import LOST, FastForward
+from udplab.kit.server import Server
+from udplab.kit.sockets import udp_socket
+from udplab.loopback import listing as loopback
+from udplab.retry import experiments, listing, lossy, odds, panel, plots, plots_of_many, policies
+from udplab.retry.request import Attempt, Outcome, in_short, new_token, request
+
+matplotlib.use("Agg")
+
+RATES = (0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 1)
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+class Wire:
+    """The server's real socket of a Network, replaced: what is sent is kept, what arrives is given."""
+
+    def __init__(self, *_):
+        self.inbox, self.sent, self.closed = [], [], False
+
+    def getsockname(self):
+        return "127.0.0.1", 7
+
+    def recvfrom(self, size):
+        return self.inbox.pop(0)
+
+    def sendto(self, data, peer):
+        self.sent.append((data, peer))
+        return len(data)
+
+    def close(self):
+        self.closed = True
+
+
+@pytest.fixture
+def wired(monkeypatch):
+    """Return a function that gives a network's socket and the wire below it."""
+    monkeypatch.setattr(lossy.socket, "socket", Wire)
+
+    def make(**settings):
+        sock = lossy.Network(**settings).socket()
+        return sock, sock._sock
+
+    return make
+
+
+PEER = ("127.0.0.1", 9)
+
+
+def exchange(sock, wire, count):
+    """Let `count` requests arrive and be answered; return the answers that were sent on."""
+    wire.inbox = [(b"%d" % n, PEER) for n in range(count)] + [(b"", ("127.0.0.1", 7))]
+    while (got := sock.recvfrom(100))[1] == PEER:
+        sock.sendto(*got)
+    return [int(data) for data, _ in wire.sent if data != LOST]
+
+
+# --- The network ---
+
+
+def test_a_good_network_passes_all(wired):
+    sock, wire = wired()
+    assert exchange(sock, wire, 5) == [0, 1, 2, 3, 4]
+    assert list(sock._network.fates) == [lossy.Fate(PEER, True, 1)] * 5
+
+
+@pytest.mark.parametrize("fault", ["loss", "answer_loss"])
+def test_loss_is_seeded_and_told(wired, fault):
+    sock, wire = wired(**{fault: 0.3}, seed=5, tell=True)
+    passed = exchange(sock, wire, 1000)
+    low, high = odds.interval(0.7, 1000)
+    assert low <= len(passed) <= high
+    assert [data for data, _ in wire.sent].count(LOST) == 1000 - len(passed)
+    again, wire = wired(**{fault: 0.3}, seed=5)
+    assert exchange(again, wire, 1000) == passed
+    other, wire = wired(**{fault: 0.3}, seed=6)
+    assert exchange(other, wire, 1000) != passed
+    request = fault == "answer_loss"
+    assert [n for n, fate in enumerate(sock._network.fates) if fate == lossy.Fate(PEER, True, 1)] == passed
+    assert all(fate.request == request for fate in sock._network.fates if not fate.answers)
+    assert sock._network.lost == (0 if request else 1000 - len(passed))
+
+
+def test_a_network_keeps_the_last_1000_fates_and_counts_all(wired):
+    sock, wire = wired(loss=0.5, seed=1)
+    passed = exchange(sock, wire, 3000)
+    assert sock._network.lost == 3000 - len(passed)
+    assert [n for n, fate in enumerate(sock._network.fates, 2000) if fate.request] == [n for n in passed if n >= 2000]
+
+
+def test_duplicates_and_overtaking(wired):
+    sock, wire = wired(duplicate=1)
+    assert exchange(sock, wire, 3) == [0, 0, 1, 1, 2, 2]
+    assert [fate.answers for fate in sock._network.fates] == [2, 2, 2]
+    sock, wire = wired(reorder=0.5, seed=3)
+    order = exchange(sock, wire, 200)
+    assert len(set(order)) == len(order) >= 199, "each once; the last may still be held back"
+    assert order != sorted(order)
+
+
+def test_one_fault_leaves_the_lots_of_another(wired):
+    plain, wire = wired(loss=0.5, seed=1)
+    first = exchange(plain, wire, 100)
+    mixed, wire = wired(loss=0.5, duplicate=0.5, reorder=0.5, seed=1)
+    exchange(mixed, wire, 100)
+    assert [n for n, fate in enumerate(mixed._network.fates) if fate.request] == first
+
+
+def test_a_servers_own_datagram_is_never_lost(wired):
+    sock, wire = wired(loss=1, answer_loss=1)
+    wire.inbox = [(b"x", PEER), (b"", ("127.0.0.1", 7))]
+    assert sock.recvfrom(9) == (b"", ("127.0.0.1", 7))
+    sock.sendto(b"", ("127.0.0.1", 7))
+    assert wire.sent == [(b"", ("127.0.0.1", 7))]
+    sock.close()
+    assert wire.closed
+
+
+@pytest.mark.parametrize("name", ["loss", "answer_loss", "duplicate", "reorder"])
+@pytest.mark.parametrize("share", [-0.1, 1.1])
+def test_a_share_is_from_0_to_1(name, share):
+    with pytest.raises(ValueError, match=name):
+        lossy.Network(**{name: share})
+
+
+@pytest.mark.parametrize("delay", [(0, 0), (0.001, 0.001)])
+def test_an_answer_that_is_too_long_is_an_error_and_the_network_goes_on(delay):
+    network = lossy.Network(delay=delay)
+    with (
+        Server(lambda data: bytes(70_000) if data == b"much" else data, make_socket=network.socket) as server,
+        listing.connect(*server.address) as sock,
+    ):
+        sock.send(b"much")
+        sock.send(b"little")
+        assert experiments.received(sock, 60) == b"little"
+        assert server.counts["errors"] == server.counts["answered"] == 1
+        assert os.strerror(errno.EMSGSIZE) in server.log[0].why
+
+
+def test_a_late_answer_that_cannot_be_sent_keeps_no_other():
+    class Wire:
+        sent = queue.SimpleQueue()
+
+        def sendto(self, data, peer):
+            if peer == "forbidden":
+                raise PermissionError
+            self.sent.put(data)
+
+    post = lossy._Post(Wire())
+    for peer in ("forbidden", "bob"):
+        post.put(0, peer.encode(), peer)
+    assert Wire.sent.get(timeout=60) == b"bob"
+    post.stop()
+
+
+def test_the_network_knows_the_server_by_its_whole_address():
+    """A client elsewhere may have the same port; what it sends is lost like anything else."""
+    network = lossy.Network(loss=1)
+    with Server(listing.respond, make_socket=network.socket) as server:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            try:
+                sock.bind(("127.0.0.2", server.address[1]))
+            except OSError:
+                pytest.skip("127.0.0.2 is not an address of this machine")
+            sock.sendto(b"hello", server.address)
+            assert experiments.received(sock, 0.05) is None
+            while network.lost < 1:
+                time.sleep(0)
+        assert len(network.fates) == network.lost == 1
+
+
+def test_a_delay_does_not_hold_up_the_server():
+    """The late answer is still on its way when the server has counted all the questions that followed."""
+    network = lossy.Network(delay=(1, 1))
+    with Server(listing.respond, make_socket=network.socket) as server, listing.connect(*server.address) as sock:
+        sock.send(b"late")
+        while server.counts["received"] < 1:
+            pass
+        network.delay = (0, 0)
+        for _ in range(10):
+            sock.send(b"soon!")
+        answers = [experiments.received(sock, 5) for _ in range(11)]
+    assert answers == [b"Your data was 5 bytes long"] * 10 + [b"Your data was 4 bytes long"]
+
+
+def test_stopping_leaves_no_thread_and_drops_the_late():
+    before = threading.active_count()
+    network = lossy.Network(delay=(60, 60))
+    for _ in range(20):
+        with Server(listing.respond, make_socket=network.socket) as server, listing.connect(*server.address) as sock:
+            sock.send(b"x")
+            while server.counts["received"] < 1:
+                pass
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("loss", RATES)
+def test_bad_networks_give_no_wrong_answer(loss):
+    """Row 14: loss each way, duplicates, reordering and delay; each question gets its own answer or none."""
+    network = lossy.Network(loss, loss / 2, duplicate=0.3, reorder=0.3, delay=(0, 0.0005), seed=loss)
+    with Server(experiments.echo, make_socket=network.socket) as server:
+        pairs = experiments.ask_in_turn(server.address, 100, lambda: policies.fixed(0.001, 5), ids=True)
+    assert len(pairs) == 100 and experiments.wrong(pairs) == 0
+    if loss == 1:
+        assert all(answer is None for _, answer in pairs)
+
+
+def test_1000_questions_on_a_reused_socket_with_and_without_ids():
+    """Row 14. Each answer comes twice: without IDs the second one is taken for the next question's."""
+    network = lossy.Network(duplicate=1)
+    with Server(experiments.echo, make_socket=network.socket) as server:
+        naive = experiments.ask_in_turn(server.address, 20, lambda: [5.0], ids=False)
+        pairs = experiments.ask_in_turn(server.address, 1000, lambda: [5.0], ids=True)
+    assert experiments.wrong(naive) == 19
+    assert experiments.wrong(pairs) == 0 and all(answer for _, answer in pairs)
+
+
+# --- Odds ---
+
+
+def test_schedule():
+    times, end = odds.schedule(policies.exponential())
+    assert times == pytest.approx([0, 0.1, 0.3, 0.7, 1.5]) and end == pytest.approx(3.1)
+
+
+def test_known_odds():
+    assert odds.sends(0.5, 5) == {1: 0.5, 2: 0.25, 3: 0.125, 4: 0.0625, 5: 0.0625}
+    assert odds.give_up(0.5, 5) == 1 / 32
+    assert odds.mean_sends(0.5, 5) == 1.9375
+    assert odds.mean_wait(0.5, list(policies.exponential())) == pytest.approx(0.25)
+    assert odds.failure(0.5, 0.5) == 0.75
+    assert odds.give_up(0.75, 5) == pytest.approx(0.2373, abs=1e-4)
+    assert odds.give_up(0.9, 5) == pytest.approx(0.59049)
+    assert odds.mean_wait(1, [1, 2]) == 3 and odds.mean_sends(1, 5) == 5 and odds.mean_sends(0, 5) == 1
+
+
+@pytest.mark.parametrize("chance", [0, 0.001, 0.1, 0.5, 0.7, 0.999, 1])
+@pytest.mark.parametrize("count", [1, 10, 100])
+def test_interval_against_exact_sums(chance, count):
+    def share(numbers):
+        return sum(math.comb(count, k) * chance**k * (1 - chance) ** (count - k) for k in numbers)
+
+    low, high = odds.interval(chance, count)
+    assert 0 <= low <= high <= count
+    assert share(range(low)) <= 0.005 + 1e-12 and share(range(high + 1, count + 1)) <= 0.005 + 1e-12
+    if chance not in (0, 1):
+        assert share(range(low + 1)) > 0.005 and share(range(high, count + 1)) > 0.005
+
+
+probability = st.floats(0, 1)
+chances = probability | st.floats(5e-324, 1e-12) | st.floats(1e-16, 1e-9).map(lambda chance: 1 - chance)
+
+
+@given(chances, st.integers(0, 300))
+def test_an_interval_lies_within_all_numbers_around_the_mean(chance, count):
+    low, high = odds.interval(chance, count)
+    assert 0 <= low <= chance * count + 1 and chance * count - 1 <= high <= count and low <= high
+
+
+@given(probability, probability, st.integers(1, 20))
+def test_predictions_are_probabilities(loss, answer_loss, tries):
+    fail = odds.failure(loss, answer_loss)
+    shares = odds.sends(fail, tries)
+    assert max(loss, answer_loss) - 1e-9 <= fail <= min(1, loss + answer_loss) + 1e-9
+    assert list(shares) == list(range(1, tries + 1)) and all(0 <= share <= 1 for share in shares.values())
+    assert sum(shares.values()) == pytest.approx(1)
+    assert 0 <= odds.give_up(fail, tries) <= shares[tries] <= 1
+    assert 1 - 1e-9 <= odds.mean_sends(fail, tries) <= tries + 1e-9
+
+
+@given(st.lists(st.floats(0.001, 10), min_size=1, max_size=10), probability)
+def test_times_are_in_order_and_no_wait_is_longer_than_all(delays, fail):
+    times, end = odds.schedule(delays)
+    assert times == sorted(times) and len(times) == len(delays) and times[0] == 0 and times[-1] < end
+    assert end == pytest.approx(sum(delays)) and 0 <= odds.mean_wait(fail, delays) <= end * (1 + 1e-9)
+
+
+# --- Experiments ---
+
+
+@pytest.mark.parametrize(
+    ("both", "expected"),
+    [(False, [0, 0, 1, 26, 253, 602, 957, 1000]), (True, [0, 0, 17, 234, 734, 947, 999, 1000])],
+)
+def test_give_ups_are_within_chance_and_repeatable(both, expected):
+    measured = [experiments.give_ups(loss, both) for loss in RATES]
+    for loss, count in zip(RATES, measured, strict=True):
+        low, high = odds.interval(odds.give_up(odds.failure(loss, loss if both else 0), 5), 1000)
+        assert low <= count <= high
+    assert measured == expected, "the seed alone decides, on every machine"
+
+
+def test_live_server_that_loses_half_is_found_by_nearly_all():
+    """Row 13."""
+    trial_list = [trial for batch in experiments.ask_often(1000, lambda rng: policies.exponential()) for trial in batch]
+    counts = Counter(len(trial.outcome.attempts) for trial in trial_list)
+    for k, share in odds.sends(0.5, 5).items():
+        low, high = odds.interval(share, 1000)
+        assert low <= counts[k] <= high
+    failed = [trial.outcome for trial in trial_list if trial.outcome.answer is None]
+    assert failed and all(in_short(outcome).startswith("No reply in 5 tries (3.1 s).") for outcome in failed)
+    for trial in trial_list:
+        assert len(trial.fates) == len(trial.outcome.attempts)
+        assert [fate.answers > 0 for fate in trial.fates] == [each.answered for each in trial.outcome.attempts]
+        assert experiments.spent(trial.outcome) == pytest.approx(
+            sum(each.wait for each in trial.outcome.attempts if not each.answered)
+        )
+
+
+def test_ask_often_can_be_left_early():
+    before = threading.active_count()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        batches = experiments.ask_often(1000, lambda rng: policies.exponential(), batch=7)
+        assert len(next(batches)) == 7
+        batches.close()
+    assert threading.active_count() == before
+
+
+def test_late_answers_are_taken_for_the_next_question():
+    """Row 14, with a scripted order instead of a clock: the server is always one answer behind."""
+    held = []
+
+    def behind(data):
+        held.append(experiments.echo(data))
+        return held[-2] if len(held) > 1 else b"answer to question 0"
+
+    with Server(behind) as server:
+        pairs = experiments.ask_in_turn(server.address, 5, lambda: [5.0], ids=False)
+    assert [answer for _, answer in pairs] == [b"answer to question %d" % n for n in range(5)]
+    assert experiments.wrong(pairs) == 5
+
+
+def test_herd_with_and_without_jitter():
+    together = experiments.herd(lambda rng: policies.exponential())
+    apart = experiments.herd(policies.full_jitter)
+    assert together.arrived[10] == 100 == sum(together.arrived[:11])
+    assert together.dropped > 0 == apart.dropped and together.left > 0 == apart.left
+    for each in (together, apart):
+        assert max(each.served) <= 10
+        assert sum(each.arrived) == sum(each.served) + each.dropped
+        assert sum(each.served) >= 100 - each.left
+
+
+def test_stepped_and_follow():
+    measured = experiments.stepped([0.001, 0.02])
+    assert measured[0] >= 0.001 and measured[1] >= 0.02
+    track = experiments.follow([0.2, 0.2], policies.Rto(lowest=0))
+    assert track[0] == (0.2, 1.0) and track[1] == (0.2, pytest.approx(0.6))
+
+
+def test_the_loop_and_its_end():
+    """Row 8."""
+    numbers = itertools.count(1)
+    assert experiments.loop(lambda data: experiments.naive(data) if next(numbers) < 100 else None, 3600) == 100
+    assert experiments.loop(listing.respond, 3600) == 2, "it ends when nothing is left to answer, and waits for nothing"
+
+
+def test_servers_of_different_lessons_do_not_loop():
+    """Row 8: 2-1's server does not know request IDs, and answers an answer that has one. 2-2's then ends it."""
+    sockets = []
+    with (
+        Server(listing.respond, make_socket=experiments.kept_socket(sockets)) as one,
+        Server(loopback.respond) as two,
+        udp_socket(5) as probe,
+    ):
+        sockets[0].sendto(new_token() + b"hello", two.address)
+        while one.counts["received"] < 1:
+            pass
+        for server in (one, two):  # an answer to a probe shows that nothing else is under way
+            probe.sendto(b"probe", server.address)
+            probe.recv(100)
+        assert one.counts["answered"] + two.counts["answered"] <= 2 + 2
+        assert one.counts["dropped"] == 1
+
+
+RESPONDERS = [loopback.respond, listing.respond, experiments.echo, discovery.responder(b"time", b"bob")]
+
+
+@given(
+    st.sampled_from(RESPONDERS),
+    st.sampled_from(RESPONDERS),
+    st.sampled_from([b"", new_token(), b"Your data was ", b"find time ", b"here time "]),
+    st.binary(max_size=30),
+)
+def test_no_two_servers_answer_each_other_for_ever(one, two, start, end):
+    """Row 8: any datagram, any two servers of the lessons; of one kind they exchange one answer at most."""
+    data, answers = start + end, 0
+    for respond in itertools.chain.from_iterable(itertools.repeat((one, two))):
+        try:
+            data = respond(data)
+        except ValueError:  # counted as bad, and not answered
+            break
+        if data is None:
+            break
+        answers += 1  # noqa: SIM113
+        assert answers <= (1 if one is two else 3)
+
+
+def test_a_datagram_from_itself_gets_no_answer():
+    """Row 8."""
+    sockets = []
+    with Server(listing.respond, make_socket=experiments.kept_socket(sockets)) as server:
+        sockets[0].sendto(b"hello", server.address)
+        with listing.connect(*server.address) as sock:
+            assert request(sock, b"probe", [5.0]).answer
+        assert server.counts == {"received": 2, "answered": 1, "dropped": 1, "bad": 0, "errors": 0}
+
+
+def test_received():
+    with Server(listing.respond) as server, listing.connect(*server.address) as sock:
+        assert experiments.received(sock, 0.01) is None
+        sock.send(b"x")
+        assert experiments.received(sock, 5) == b"Your data was 1 bytes long"
+
+
+def test_fast_forward_does_not_wait_for_ever():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        sock = FastForward(listing.connect(*silent.getsockname()), patience=0.01)
+        outcome = request(sock, b"x", [1, 2], clock=sock.clock)
+        sock.close()
+    assert outcome.answer is None and len(outcome.attempts) == 2
+
+
+def test_lesson_modules_stay_light():
+    code = "import sys, udplab.retry; print(*sys.modules)"
+    modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"matplotlib", "numpy", "ipywidgets", "IPython", "dataclasses", "random", "secrets"} & set(modules)
+
+
+# --- Plots ---
+
+
+@pytest.fixture(scope="module")
+def trial_list():
+    return [
+        trial for batch in experiments.ask_often(200, lambda rng: policies.exponential(), 0.5, 0.5) for trial in batch
+    ]
+
+
+def attempt(at, wait, answered=False, refused=0):
+    return Attempt(at, wait, at if answered else at + wait, True, refused, 0, answered)
+
+
+OUTCOME = Outcome(b"q", b"a", [attempt(5, 0.1), attempt(5.1, 0.2), attempt(5.3, 0.4, answered=True)])
+FATES = [lossy.Fate(PEER, False, 0), lossy.Fate(PEER, True, 0), lossy.Fate(PEER, True, 1)]
+NONE = Outcome(b"q", None, [attempt(5, 0.1), attempt(5.1, 0.2, refused=1)])
+
+
+def crosses(ax):
+    return [line.get_xdata()[0] for line in ax.lines if line.get_marker() == "X"]
+
+
+def test_ladder_crosses_out_what_was_lost():
+    ax = plots.ladder(OUTCOME, FATES)
+    assert crosses(ax) == [0.5, 0.5]
+    texts = [text.get_text() for text in ax.texts]
+    assert texts.count("waits 0.1 s") == texts.count("waits 0.2 s") == 1
+    brackets = [text for text in ax.texts if getattr(text, "xyann", (0,))[0] == -0.07]
+    assert [text.xy[1] - text.xyann[1] for text in brackets] == pytest.approx([0.1, 0.2]), "to scale"
+    assert plots.describe_ladder(OUTCOME, FATES).splitlines() == [
+        "try 1: sent at 0 ms, request lost, waited 100 ms",
+        "try 2: sent at 100 ms, answer lost, waited 200 ms",
+        "try 3: sent at 300 ms, answered: b'a'",
+    ]
+
+
+def test_ladder_of_a_silence():
+    ax = plots.ladder(NONE)
+    assert crosses(ax) == [] and "gives up" in [text.get_text() for text in ax.texts]
+    assert "port refused" in plots.describe_ladder(NONE) and "gave up at 300 ms" in plots.describe_ladder(NONE)
+    short = Outcome(b"q", None, [attempt(0, 0.01)])
+    assert "ms" in plots.ladder(short).get_ylabel()
+
+
+def test_ladder_of_one_instant():
+    at_once = Outcome(b"q", b"a", [Attempt(0, 0.1, 0, True, 0, 0, True)])
+    ax = plots.ladder(at_once)
+    assert ax.get_ylim()[0] > ax.get_ylim()[1]
+
+
+def test_waits_and_elapsed():
+    delays = [0.1, 0.2]
+    ax = plots.waits(delays, NONE)
+    heights = [bar.get_height() for bar in ax.patches]
+    assert heights == pytest.approx([0.1, 0.2, 0.1, 0.2])
+    ax = plots.elapsed(delays, NONE)
+    assert list(ax.lines[0].get_ydata()) == pytest.approx([0, 0.1, 0.3])
+    assert list(ax.lines[1].get_ydata()) == pytest.approx([0, 0.1])
+    assert crosses(ax) == [3]
+    assert "give up: predicted at 0.30 s, measured 300.0 ms" in plots.describe_schedule(delays, NONE)
+
+
+def test_silences():
+    ax = plots.silences({"a": OUTCOME, "b": NONE})
+    refused = [line for line in ax.lines if line.get_marker() == "v"]
+    assert [len(line.get_xdata()) for line in refused] == [0, 1]
+    assert plots.describe_silences({"b": NONE}) == "b: sent 2 times, refused 1 times, no answer"
+
+
+def test_sends(trial_list):
+    ax = plots_of_many.sends(trial_list, 0.75, 5)
+    assert [bar.get_height() for bar in ax.patches] == plots_of_many.counted(trial_list, 5)
+    assert sum(plots_of_many.counted(trial_list, 5)) == 200
+    text = plots_of_many.describe_sends(trial_list, 0.75, 5)
+    assert "predicted 50" in text and "without an answer" in text
+
+
+def test_give_up_curves():
+    ax = plots_of_many.give_up({0: 0, 0.5: 31, 1: 1000}, {0: 0, 0.5: 240, 1: 1000}, 1000, 5)
+    curves = [line for line in ax.lines if "predicted" in str(line.get_label())]
+    assert [line.get_ydata()[100] for line in curves] == pytest.approx([3.125, 23.73], abs=0.01)
+    assert "50%" in plots_of_many.describe_give_up({0.5: 31}, {0.5: 240}, 1000, 5)
+
+
+def test_policies_and_datagrams(trial_list):
+    results, silent = {"one": trial_list, "two": trial_list}, {"one": 5, "two": 31}
+    assert len(plots_of_many.policies(results).lines) == 2
+    ax = plots_of_many.datagrams(results, silent)
+    mean = sum(len(trial.outcome.attempts) for trial in trial_list) / 200
+    assert [bar.get_width() for bar in ax.patches] == pytest.approx([mean, mean, 5, 31])
+    assert "(31 to a silent server)" in plots_of_many.describe_policies(results, silent)
+
+
+def test_herd_plot():
+    herds = {"a": experiments.Herd(0.01, [0, 7], [0, 5], 2, 1), "b": experiments.Herd(0.01, [1, 0], [1, 0], 0, 0)}
+    ax = plots_of_many.herd(herds)
+    marks = [line for line in ax.lines if line.get_marker() in ("o", "s")]
+    assert [list(line.get_ydata()) for line in marks] == [[7], [1]]
+    said = plots_of_many.describe_herd(herds)
+    assert "a: sent 7, dropped by the full queue 2, most at once 7, clients that gave up 1" in said
+
+
+def test_adaptive_plot():
+    steps = [0.002, 0.002, 0.015]
+    track = experiments.follow(steps, policies.Rto(lowest=0))
+    assert plots_of_many.in_vain(steps, track) == 1
+    ax = plots_of_many.adaptive(steps, track, track, 0.01)
+    assert list(ax.lines[0].get_ydata()) == [2, 2, 15]
+    text = plots_of_many.describe_adaptive(steps, track, track, 0.01, steps)
+    assert "set to 15 ms: median round trip 15.0 ms" in text and "fixed wait: 1 of 3" in text
+
+
+# --- The playground ---
+
+
+def play(**values):
+    playground = panel.questions()
+    for name, value in values.items():
+        playground.controls[name].value = value
+
+    async def go():
+        playground.run()
+        await playground.task
+
+    run_async(go)
+    return playground
+
+
+@pytest.mark.parametrize("name", panel.POLICIES)
+@pytest.mark.parametrize("jitter", [False, True])
+def test_playground(name, jitter):
+    before = threading.active_count()
+    playground = play(name=name, jitter=jitter, questions=100, answer_loss=20, limit=4)
+    assert playground.told == "Done: 100 of 100 (run 1)."
+    assert "of 100, predicted" in playground.text.value and bytes(playground.picture.value[:4]) == b"\x89PNG"
+    assert threading.active_count() == before
+
+
+def test_playground_says_when_nothing_would_be_sent():
+    assert "longer than the longest" in play(first=2, limit=0.1).told
+
+
+def test_the_playground_loses_what_its_controls_say(monkeypatch):
+    given = []
+    monkeypatch.setattr(experiments, "ask_often", lambda *settings, **more: given.append(settings))
+    values = {"name": "fixed", "first": 0.5, "limit": 2, "jitter": True, "questions": 100}
+    assert panel.questions().prepare(loss=10, answer_loss=30, **values) == (100, None)
+    [(questions, delays, loss, answer_loss, _)] = given
+    assert (questions, loss, answer_loss) == (100, 0.1, 0.3)
+    waits = list(delays(random.Random(1)))
+    assert len({*waits}) == len(waits) == 5, "jitter"
+
+
+def test_a_late_answer_is_sent_again_where_windows_reports_an_earlier_one():
+    class Reset:
+        def __init__(self):
+            self.sent, self.done = [], threading.Event()
+
+        def sendto(self, data, peer):
+            self.sent.append(data)
+            if len(self.sent) == 1:
+                raise ConnectionResetError
+            self.done.set()
+
+    sock = Reset()
+    post = lossy._Post(sock)
+    post.put(0, b"late", PEER)
+    assert sock.done.wait(60) and sock.sent == [b"late", b"late"]
+    post.stop()
+
+
+def test_panel_policies():
+    rng = random.Random(1)
+    assert list(panel.policy("fixed", 0.5, 2, False)(rng)) == [0.5] * 5
+    assert list(panel.policy("exponential", 0.5, 2, False)(rng)) == [0.5, 1, 2]
+    assert list(panel.policy("Internet (1 s at least)", 0.5, 2, False)(rng)) == [1, 2]
+    assert all(0 <= wait <= 0.5 for wait in panel.policy("fixed", 0.5, 2, True)(rng))

@@ -1,0 +1,1 @@
+"""Lesson 2-4: one datagram for everyone."""

@@ -1,0 +1,227 @@
+"""Finding servers by asking everybody: a small protocol, what happens when all answer at once, and what mends it.
+
+The asker broadcasts `find SERVICE TOKEN`. A server that has the service answers `here SERVICE TOKEN NAME`, to the
+asker alone. The token, made anew for each question, tells this question's answers from old and from guessed ones.
+"""
+
+import collections
+import contextlib
+import os
+import socket
+import struct
+import time
+
+from udplab.kit.sockets import MAX_BYTES, PORT, arrived
+
+# --- The protocol ---
+
+
+def question(service, token):
+    """Return the datagram that asks who has `service` (bytes without a space)."""
+    return b"find %b %b" % (service, token)
+
+
+def responder(service, name):
+    """Return the `respond` function (see `kit.server.Server`) of a server called `name` that has `service`."""
+
+    def respond(data):
+        word, asked, token = data.split(b" ")  # a ValueError, for what is no question, is counted as "bad"
+        if word != b"find" or asked != service:
+            return None  # not for us: silence, or every question would be answered by every host
+        return b"here %b %b %b" % (service, token, name)
+
+    return respond
+
+
+def find(sock, address, service, wait=0.5, token=None, clock=time.perf_counter):
+    """Ask everybody at `address` for `service`; return a dict from the servers' addresses to their names.
+
+    wait: seconds to collect answers. Nobody knows how many will come, so the time is always used up.
+    """
+    token = token or os.urandom(4).hex().encode()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+    sock.sendto(question(service, token), address)
+    found, start, deadline = {}, b"here %b %b " % (service, token), clock() + wait
+    while (left := deadline - clock()) > 0:
+        sock.settimeout(left)
+        try:
+            data, peer = sock.recvfrom(MAX_BYTES)
+        except TimeoutError:
+            break
+        except ConnectionResetError:  # Windows: a host that was asked has no server there
+            continue
+        if data.startswith(start):
+            found[peer] = data.removeprefix(start)
+    return found
+
+
+# --- All answer at once: reply implosion ---
+
+Answer = collections.namedtuple("Answer", "host sent heard")
+Answer.__doc__ = "A server's answer: its name; seconds after the question when it was sent and read (None: lost)."
+
+
+def delays(count, spread, rng):
+    """Return `count` random delays in seconds, evenly spread over 0 to `spread`; rng: a random.Random."""
+    return [rng.uniform(0, spread) for _ in range(count)]
+
+
+def predict_answers(delays, work, room):
+    """Return the `Answer`s to expect of a queue with room for `room` datagrams, in the order of sending.
+
+    delays: seconds after the question, one for each answer
+    work: seconds that the asker needs for each answer before it reads the next
+    """
+    waiting, heard, free = collections.deque(), {}, 0.0
+    order = sorted(enumerate(delays), key=lambda each: each[1])
+
+    def read_until(now):
+        nonlocal free
+        while waiting and free < now:
+            heard[waiting.popleft()] = free
+            free += work
+
+    for number, now in order:
+        read_until(now)
+        if not waiting:
+            free = max(free, now)
+        if len(waiting) < room:
+            waiting.append(number)
+    read_until(float("inf"))
+    return [Answer(f"server {number + 1}", now, heard.get(number)) for number, now in order]
+
+
+def lost(answers):
+    """Return how many of the `Answer`s were lost."""
+    return sum(answer.heard is None for answer in answers)
+
+
+def gather(net, delays, work=0.002, queue_bytes=8192, clock=time.perf_counter, sleep=time.sleep):
+    """Broadcast a question, let every other host answer after its delay; return the list of `Answer`s.
+
+    delays: seconds, one for each host but the first, which asks
+    work: seconds that the asker needs for each answer before it reads the next
+    queue_bytes: the asker's receive buffer (SO_RCVBUF; Linux doubles it)
+    Returns None where net is None: there is no LAN.
+
+    One thread does everything in the order of the schedule, in real time. So chance has no part in what is lost,
+    while the datagrams and the queue are real.
+    """
+    if net is None:
+        return None
+    asker, *hosts = net
+    with contextlib.ExitStack() as stack:  # closes them all, even if Ctrl-C comes while it does
+        servers = {host.name: stack.enter_context(host.socket()) for host in hosts}
+        sock = stack.enter_context(asker.socket())
+        for server in servers.values():
+            server.bind(("", PORT))
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, queue_bytes)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        sock.bind(("", 0))
+        sock.sendto(question(b"time", b"1"), (asker.broadcast, PORT))
+        asker.settle()
+        due = []
+        for delay, (name, server) in zip(delays, servers.items(), strict=True):
+            data, peer = server.recvfrom(MAX_BYTES, socket.MSG_DONTWAIT)
+            due.append((delay, name, responder(b"time", name.encode())(data), peer))
+        return _play(sorted(due), servers, sock, asker.settle, work, clock, sleep)
+
+
+def _play(due, servers, sock, settle, work, clock, sleep):
+    """Send the answers that are due and read them, each at its time; return the `Answer`s."""
+    zero, sent, heard = clock(), {}, {}
+    free = 0.0  # when the asker can take the next answer
+    due = collections.deque(due)
+    waiting = travelling = False  # whether there may be answers in the asker's queue, and on the way to it
+    while due or waiting:
+        if due and (not waiting or due[0][0] <= free):
+            at, name, data, peer = due.popleft()
+            _wait_until(zero + at, clock, sleep)
+            servers[name].sendto(data, peer)
+            sent[name] = clock() - zero
+            free = max(free, at)
+            waiting = travelling = True
+            continue
+        _wait_until(zero + free, clock, sleep)
+        if travelling:
+            settle()
+            travelling = False
+        try:
+            name = sock.recv(MAX_BYTES, socket.MSG_DONTWAIT).split(b" ")[3].decode()
+        except BlockingIOError:
+            waiting = False
+            continue
+        heard[name] = clock() - zero
+        free += work
+    return [Answer(name, when, heard.get(name)) for name, when in sent.items()]
+
+
+def _wait_until(when, clock, sleep):
+    if (left := when - clock()) > 0:
+        sleep(left)
+
+
+def room(net, queue_bytes=8192):
+    """Return how many answers fit into the asker's queue: all come, and nobody reads until they have.
+
+    Where net is None, 20 stand in: about what Linux 6 keeps in 8,192 bytes asked for (19 when this was written).
+    """
+    if net is None:
+        return 20
+    answers = gather(net, [0.0] * (len(net) - 1), work=0.0, queue_bytes=queue_bytes)
+    return len(answers) - lost(answers)
+
+
+# --- What a forger makes of it ---
+
+Amplified = collections.namedtuple("Amplified", "asked answers received")
+Amplified.__doc__ = "Bytes of payload that the forger sent, datagrams and bytes of payload that the victim got."
+
+
+def forged(source, destination, data):
+    """Return an IPv4 packet with a UDP datagram in it that names `source`, an (address, port), as its sender.
+
+    Only for a network of one's own. Headers: RFC 791 section 3.1, RFC 768; the kernel fills in the IP checksum.
+    """
+    udp = struct.pack("!HHHH", source[1], destination[1], 8 + len(data), 0) + data  # checksum 0: none
+    addresses = socket.inet_aton(source[0]) + socket.inet_aton(destination[0])
+    return struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(udp), 0, 0, 64, socket.IPPROTO_UDP, 0) + addresses + udp
+
+
+def send_forged(host, source, destination, data):
+    """Send a forged datagram from `host`, a host of `udplab.lan`, whose helper may open raw sockets (raw(7))."""
+    with host.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as raw:
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        raw.sendto(forged(source, destination, data), (destination[0], 0))
+
+
+def predict_amplified(names, attacker, victim):
+    """Return the `Amplified` that `amplify` should return: every other host answers the forged question once."""
+    asked = question(b"time", b"1")
+    answers = [responder(b"time", name.encode())(asked) for name in names if name not in (attacker, victim)]
+    return Amplified(len(asked), len(answers), sum(map(len, answers)))
+
+
+def amplify(net, attacker, victim):
+    """Let `attacker` ask everybody in the name of `victim`; return what the victim gets, as `Amplified`.
+
+    Every host but the two has a discovery server. Returns None where net is None.
+    """
+    if net is None:
+        return None
+    others = [host for host in net if host.name not in (attacker, victim)]
+    with contextlib.ExitStack() as stack:
+        servers = {host.name: stack.enter_context(host.socket()) for host in others}
+        target = stack.enter_context(net[victim].socket())
+        for server in servers.values():
+            server.bind(("", PORT))
+        target.bind(("", 5000))
+        asked = question(b"time", b"1")
+        send_forged(net[attacker], (net[victim].address, 5000), (net[attacker].broadcast, PORT), asked)
+        net[victim].settle()
+        for name, server in servers.items():
+            data, peer = server.recvfrom(MAX_BYTES, socket.MSG_DONTWAIT)
+            server.sendto(responder(b"time", name.encode())(data), peer)
+        net[victim].settle()
+        answers = arrived(target)
+        return Amplified(len(asked), len(answers), sum(map(len, answers)))

@@ -1,0 +1,1 @@
+"""What every lesson uses. It knows no lesson and no LAN."""

@@ -1,0 +1,126 @@
+"""Pictures of records: what all lessons share. Each lesson's own plots are in the module of its name.
+
+Every plot takes records and an optional `ax`, draws, and returns the Axes. Beside each stands its text twin, a
+function `describe_...` that tells in words and numbers what the picture shows.
+"""
+
+import textwrap
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.lines import Line2D
+
+# Of Okabe and Ito's colours, which colour-blind people can tell apart ("Color Universal Design", 2008), those that
+# stand out from white 3:1 (WCAG 2.2, 1.4.11). Lines and marks differ in shape as well: no meaning hangs on colour
+# alone. What is written is dark.
+BLUE, PURPLE, GREEN, RED, GREY = "#0072B2", "#CC79A7", "#009E73", "#D55E00", "#5A5A5A"
+
+STYLE = {
+    "figure.figsize": (8, 4),
+    "figure.dpi": 110,
+    "figure.facecolor": "white",  # a light card, in the dark theme too
+    "savefig.facecolor": "white",
+    "figure.constrained_layout.use": True,
+    "font.size": 12,
+    "axes.titlesize": 13,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#DDDDDD",
+    "axes.axisbelow": True,
+    "lines.linewidth": 2,
+    "legend.frameon": False,
+    "axes.prop_cycle": matplotlib.cycler(color=[BLUE, RED, GREEN, PURPLE, GREY]),
+}
+
+
+def use_style():
+    """Give the plots of this kernel the look of the lessons.
+
+    It loads Matplotlib's backend too, which would else be loaded by the first plot: an interrupt just then leaves
+    half a backend, and no plot works until the kernel is restarted.
+    """
+    plt.switch_backend(plt.get_backend())
+    plt.rcParams.update(STYLE)
+
+
+def style():
+    """Return a context manager in which plots have that look, for figures that are drawn outside of a cell."""
+    return plt.rc_context(STYLE)
+
+
+def axes(ax=None, **size):
+    """Return `ax`, or the Axes of a new figure."""
+    return ax or plt.subplots(**size)[1]
+
+
+def below(ax, more=()):
+    """Put the legend under the plot, where it covers nothing. more: further entries, as handles."""
+    handles = [*ax.get_legend_handles_labels()[0], *more]
+    ax.figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=11)
+
+
+def titled(text, measured, reason=None):
+    """Return a plot's title, which says where a prediction stands alone, and why. measured: None in that case."""
+    return text if measured is not None else "\n".join([f"Predicted: {text}", *no_measurement(reason)])
+
+
+def no_measurement(reason):
+    """Return the lines of a title that say why nothing was measured, short enough to stand over a plot."""
+    return textwrap.wrap(f"No measurement: {reason}", 54) if reason else []
+
+
+def unit(seconds):
+    """Return the (name, factor) of the unit that suits a span of `seconds`: value * factor is in that unit."""
+    if seconds < 1e-3:
+        return "µs", 1e6
+    return ("ms", 1e3) if seconds < 1 else ("s", 1)
+
+
+def spread(places, gap):
+    """Return sorted `places` moved as little as it takes to keep them `gap` apart."""
+    groups = []  # of places that must share their room: [sum, number]
+    for place in places:
+        groups.append([place, 1])
+        while len(groups) > 1 and top(groups[-1], gap) < top(groups[-2], gap) + groups[-2][1] * gap:
+            total, number = groups.pop()
+            groups[-1][0] += total
+            groups[-1][1] += number
+    return [top(group, gap) + index * gap for group in groups for index in range(group[1])]
+
+
+def top(group, gap):
+    """Return the first place of a group (sum, number) that is laid out around its mean."""
+    total, number = group
+    return total / number - (number - 1) * gap / 2
+
+
+def plain(axis, ticks):
+    """Put ticks with plain numbers on a logarithmic axis."""
+    axis.set_ticks(ticks, [f"{tick:,}" for tick in ticks])
+    axis.set_ticks([], minor=True)
+
+
+def micros(axis, values):
+    """Put plain ticks on a logarithmic axis of times: 1, 2, 5, 10 ... as far as the values reach."""
+    low, high = np.nanmin(values), np.nanmax(values)
+    ticks = [step * 10**power for power in range(7) for step in (1, 2, 5)]
+    inside = [tick for tick in ticks if low / 2 <= tick <= high * 2]
+    plain(axis, inside if len(inside) <= 8 else [tick for tick in inside if str(tick)[0] == "1"])
+
+
+# --- What they share ---
+
+
+def hollow_and_full():
+    """Return the legend's entries that say which marks are predicted and which are measured."""
+    look = {"marker": "o", "linestyle": "", "color": GREY, "markersize": 9}
+    hollow = Line2D([], [], markerfacecolor="white", markeredgewidth=2, label="hollow: predicted", **look)
+    return [hollow, Line2D([], [], label="full: measured", **look)]
+
+
+def not_measured(measured, reason):
+    """Return the line of a text twin that says so."""
+    return [] if measured is not None or not reason else [f"only predicted: {reason}"]

@@ -1,0 +1,15 @@
+"""Words made safe: what strangers sent, and why something went wrong, on one line."""
+
+SHOWN = 200  # bytes of a datagram that the log keeps, characters of it that are shown
+
+
+def shown(data, limit=SHOWN):
+    """Return `repr(data)` on one line of at most `limit` characters, safe for any terminal."""
+    text = repr(data[:limit])
+    return text if len(text) <= limit and len(data) <= limit else text[: limit - 3] + "..."
+
+
+def reason(record, otherwise):
+    """Return the last line of why a datagram was not answered, safe for any terminal; `otherwise` where it is empty."""
+    line = (record.why.strip().splitlines() or [otherwise])[-1]
+    return line if line.isprintable() else ascii(line)

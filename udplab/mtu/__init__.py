@@ -1,0 +1,1 @@
+"""Lesson 2-3: how big a datagram can be."""

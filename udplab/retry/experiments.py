@@ -1,0 +1,238 @@
+"""The experiments of lesson 2-2. Each runs on real sockets of this machine; theory for them is in `odds`."""
+
+import collections
+import contextlib
+import random
+import socket
+import threading
+import time
+
+from udplab.kit.quick import FastForward
+from udplab.kit.server import Server
+from udplab.kit.sockets import HOST, MAX_BYTES
+from udplab.retry import listing, lossy, policies
+from udplab.retry.request import request, split
+
+Trial = collections.namedtuple("Trial", "outcome fates")
+Trial.__doc__ = "A question's `request.Outcome`, and the `lossy.Fate` of each send."
+
+
+def ask_often(count, delays, loss=0.5, answer_loss=0.0, seed=1, batch=50):
+    """Ask `count` questions, one after another, through a lossy network; yield lists of `Trial`.
+
+    delays: a function that returns a policy for a question, called with a seeded generator of its own
+    The waits are skipped (`kit.quick.FastForward`), so the seed alone decides the result.
+    """
+    network = lossy.Network(loss, answer_loss, seed=seed, tell=True)
+    rng = random.Random(f"{seed} policy")
+    with network.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind((HOST, 0))
+
+        def serve():
+            if request := server.receive(MAX_BYTES):
+                data, peer = request
+                server.sendto(listing.respond(data), peer)
+
+        with contextlib.closing(FastForward(listing.connect(*server.getsockname()), serve)) as sock:
+            for first in range(0, count, batch):
+                trials = []
+                for number in range(first, min(first + batch, count)):
+                    network.fates.clear()
+                    question = f"question {number + 1}".encode("ascii")
+                    outcome = request(sock, question, delays(rng), clock=sock.clock)
+                    trials.append(Trial(outcome, list(network.fates)))
+                yield trials
+
+
+def give_ups(loss, both, count=1000, seed=1):
+    """Return how many of `count` questions get no answer; `both`: whether answers are lost as often as requests."""
+    batches = ask_often(count, lambda rng: policies.exponential(), loss, loss if both else 0.0, seed)
+    return sum(trial.outcome.answer is None for batch in batches for trial in batch)
+
+
+def spent(outcome):
+    """Return how many seconds a question took, until its answer or until the client gave up."""
+    return outcome.attempts[-1].ended - outcome.attempts[0].at
+
+
+# --- Late answers ---
+
+
+def echo(data):
+    """Answer with the question itself, so that everybody sees which question an answer belongs to."""
+    token, message = split(data)
+    return None if message.startswith((b"answer to ", b"Your data was ")) else token + b"answer to " + message
+
+
+def ask_in_turn(address, count, delays, ids):
+    """Ask questions 1, 2, 3 ... over one socket; return a list of (question, answer), answer None for none.
+
+    delays: a function that returns a policy; ids: whether to use request IDs
+    """
+    pairs = []
+    with listing.connect(*address) as sock:
+        for number in range(1, count + 1):
+            question = f"question {number}".encode("ascii")
+            outcome = request(sock, question, delays(), token=None if ids else b"")
+            pairs.append((question, outcome.answer))
+    return pairs
+
+
+def wrong(pairs):
+    """Return how many questions got the answer to another question."""
+    return sum(answer is not None and answer != b"answer to " + question for question, answer in pairs)
+
+
+# --- The herd ---
+
+Herd = collections.namedtuple("Herd", "step arrived served dropped left")
+Herd.__doc__ = """What 100 clients that failed together did to a server.
+
+step: length of a step in seconds
+arrived: datagrams sent in each step
+served: datagrams that the server read in each step
+dropped: datagrams for which its receive queue had no room
+left: clients that gave up
+"""
+
+
+def herd(delays, clients=100, capacity=10, step=0.01, queue_bytes=8192, seed=1):
+    """Let all clients fail at time 0 and try again as their policies say; return the `Herd`.
+
+    delays: a function that returns a policy, called with a seeded generator
+    capacity: datagrams that the server reads in a step; queue_bytes: its receive buffer, as asked for (SO_RCVBUF)
+
+    The datagrams and the queue are real, the time goes in steps: in each, the clients whose wait is over send, then
+    the server reads. So the result does not depend on how busy this machine is.
+    """
+    rng = random.Random(f"{seed} herd")
+    policies = [iter(delays(rng)) for _ in range(clients)]
+    due = {client: round(next(policy) / step) for client, policy in enumerate(policies)}
+    arrived, served, left = [], [], 0
+    kind = socket.AF_INET, socket.SOCK_DGRAM
+    with socket.socket(*kind) as server, socket.socket(*kind) as sender:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, queue_bytes)
+        server.bind((HOST, 0))
+        server.setblocking(False)
+        while due:
+            now = len(arrived)
+            waits = {client: next(policies[client], None) for client, at in due.items() if at == now}
+            for client, wait in waits.items():
+                if wait is None:  # it has tried as often as its policy allows
+                    del due[client]
+                    left += 1
+                else:
+                    sender.sendto(client.to_bytes(4, "big"), server.getsockname())
+                    due[client] = now + max(1, round(wait / step))
+            arrived.append(sum(wait is not None for wait in waits.values()))
+            read = waiting(server, capacity)
+            for data in read:
+                due.pop(int.from_bytes(data, "big"), None)
+            served.append(len(read))
+        dropped = sum(arrived) - sum(served) - len(waiting(server, sum(arrived)))
+    return Herd(step, arrived, served, dropped, left)
+
+
+def waiting(sock, most):
+    """Return up to `most` datagrams out of the receive queue of a socket that does not block."""
+    found = []
+    with contextlib.suppress(BlockingIOError):
+        while len(found) < most:
+            found.append(sock.recv(MAX_BYTES))
+    return found
+
+
+# --- An adaptive wait ---
+
+
+def stepped(delays):
+    """Measure a round trip for each delay (seconds) that the network has in turn; return the times in seconds."""
+    network = lossy.Network()
+    measured = []
+    with (
+        Server(listing.respond, make_socket=network.socket) as server,
+        listing.connect(*server.address) as sock,
+    ):
+        for delay in delays:
+            network.delay = (delay, delay)
+            outcome = request(sock, b"how far?", policies.fixed(5.0, 1), clock=time.perf_counter)
+            measured.append(spent(outcome))
+    return measured
+
+
+def follow(round_trips, rto):
+    """Feed round trips (seconds) to an `Rto`; return a list of (smoothed round trip, value before it), in seconds.
+
+    The value before a round trip is the wait that its question would have had.
+    """
+    track = []
+    for round_trip in round_trips:
+        before = rto.value
+        rto.sample(round_trip)
+        track.append((rto.smoothed, before))
+    return track
+
+
+# --- The loop ---
+
+
+def naive(data):
+    """Answer everything, answers too, as the original listing does."""
+    return f"Your data was {len(data)} bytes long".encode("ascii")
+
+
+def loop(respond, seconds=0.2):
+    """Let two servers meet after one forged datagram; return how many datagrams travelled.
+
+    After `seconds` both fall silent, come what may. A datagram without an answer ends it at once: nothing is left
+    that somebody could answer.
+    """
+    sockets, over = [], threading.Event()
+
+    def bounded(data):
+        answer = None if over.is_set() else respond(data)
+        if answer is None:
+            over.set()
+        return answer
+
+    with Server(bounded, make_socket=kept_socket(sockets)) as one, Server(bounded) as two:
+        sockets[0].sendto(b"hello", two.address)  # forged: it says that it comes from the first server
+        over.wait(seconds)
+        over.set()
+        one.stop()
+        return 1 + one.counts["answered"] + two.counts["answered"]
+
+
+# --- What connect() does ---
+
+
+def dead_port():
+    """Return a free UDP port of this machine, and one that stays free: no system gives it to who asks for any port."""
+    for port in random.sample(range(20_000, 30_000), 100):
+        with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.bind((HOST, port))
+            return port
+    raise OSError("none of 100 ports from 20000 to 29999 is free")
+
+
+def kept_socket(kept):
+    """Return a `make_socket` for a Server that also puts the socket into the list `kept`.
+
+    What is sent over that socket has the server's own address: byte for byte what a forger would send. To really
+    forge an address takes the rights of an administrator.
+    """
+
+    def make_socket(*kind):
+        kept.append(socket.socket(*kind))
+        return kept[-1]
+
+    return make_socket
+
+
+def received(sock, timeout=1.0):
+    """Return the next datagram that the socket's filter lets through, or None after `timeout` seconds."""
+    sock.settimeout(timeout)
+    try:
+        return sock.recv(MAX_BYTES)
+    except TimeoutError:
+        return None

@@ -1,0 +1,70 @@
+"""Listing 2-2: a client that waits and tries again, because the server loses half of the requests on purpose.
+
+    python -m udplab.retry server INTERFACE [-p PORT]
+    python -m udplab.retry client HOST [-p PORT]
+
+Two parts decide how a client tries again: a policy, which is a generator of waits, and `request`, which sends,
+waits and counts. Both know only the clock and the socket that they are given.
+"""
+
+from udplab.kit import terminal
+from udplab.kit.server import Server
+from udplab.kit.sockets import connect
+from udplab.kit.words import reason, shown
+from udplab.retry.policies import exponential
+from udplab.retry.request import in_short, request, split
+
+LOSS = 0.5  # the share of the requests that the listing's server loses on purpose
+
+# --- The listing ---
+
+
+def respond(data):
+    """Return the answer to one datagram: how many bytes the message had. A request ID in front of it comes back.
+
+    What looks like an answer gets none: two servers would answer each other for ever (CVE-2024-2169).
+    """
+    token, message = split(data)
+    if message.startswith(b"Your data was "):
+        return None
+    return token + f"Your data was {len(message)} bytes long".encode("ascii")
+
+
+def forgetful(respond, rng, loss=LOSS):
+    """Return a function like `respond` that stays silent for a share `loss` of the datagrams, as `rng` draws them."""
+    return lambda data: None if rng.random() < loss else respond(data)
+
+
+def server(interface, port):
+    """Answer about half of the datagrams, and print what becomes of each, until Ctrl-C."""
+    import random  # here, since only the server draws lots, and a client would pay for it
+
+    terminal.show(Server(forgetful(respond, random.Random()), interface, port), in_words)
+
+
+def client(host, port):
+    """Ask the server, again and again with growing waits, and print its answer."""
+    with connect(host, port) as sock:
+        print(f"Client socket name is {sock.getsockname()}")
+        outcome = request(sock, b"This is another message", announced(exponential()))
+        if outcome.answer is None:
+            raise TimeoutError(f"{in_short(outcome)} Is a server at {host}, port {port}? If so, try again.")
+        print(f"The server says {shown(outcome.answer)}")
+
+
+def announced(delays):
+    """Yield the delays, and print each before it begins."""
+    for delay in delays:
+        print(f"Waiting up to {delay:g} seconds for a reply", flush=True)
+        yield delay
+
+
+def in_words(record):
+    """Return the line that tells what the server did with a datagram (a `kit.server.Record`)."""
+    if record.done == "answered":
+        return f"The client at {record.peer} says {shown(record.data)}"
+    if record.why:
+        return f"From {record.peer}: {record.done}: {reason(record, '?')}"
+    if split(record.data)[1].startswith(b"Your data was "):
+        return f"No answer to an answer from {record.peer}"
+    return f"Pretending to drop packet from {record.peer}"
