@@ -1,14 +1,20 @@
-"""Pictures of records: what all lessons share. Each lesson's own plots are in the module of its name.
+"""Pictures of records: what all lessons share. Each lesson's own are in its `plots`.
 
-Every plot takes records and an optional `ax`, draws, and returns the Axes. Beside each stands its text twin, a
-function `describe_...` that tells in words and numbers what the picture shows.
+A picture and its words are one function: `draw(ax, *records)` draws on the Axes and returns what the picture says, in
+words and numbers. `show(draw, *records)` puts both under a notebook's cell. A rule is in no picture, and no socket.
 """
 
+import base64
+import html
+import io
 import textwrap
 
 import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
+from IPython.display import display
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 # Of Okabe and Ito's colours, which colour-blind people can tell apart ("Color Universal Design", 2008), those that
@@ -32,6 +38,7 @@ STYLE = {
     "axes.axisbelow": True,
     "lines.linewidth": 2,
     "legend.frameon": False,
+    "text.parse_math": False,  # what strangers sent may have dollar signs in it
     "axes.prop_cycle": matplotlib.cycler(color=[BLUE, RED, GREEN, PURPLE, GREY]),
 }
 
@@ -49,6 +56,66 @@ def use_style():
 def style():
     """Return a context manager in which plots have that look, for figures that are drawn outside of a cell."""
     return plt.rc_context(STYLE)
+
+
+def figure(width=8.0, height=4.0):
+    """Return a new Figure in that look; width, height: in inches of 110 pixels. It belongs to no notebook's cell."""
+    with style():
+        new = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(new)
+    return new
+
+
+def png(figure):
+    """Return a figure as the bytes of a PNG."""
+    file = io.BytesIO()
+    with style():
+        figure.canvas.print_png(file)
+    return file.getvalue()
+
+
+def show(draw, *records, **options):
+    """Draw a picture, display it under the cell, and print its words.
+
+    draw: called with an Axes, the records and the options; returns the words. It may change its figure's size
+        (`resize`) or split it (`split`).
+
+    The alternative text is the picture's title; the words, which say all that it shows, stand under it. The picture is
+    an <img> in HTML, since JupyterLab drops the alternative text of image/png.
+    """
+    new = figure()
+    with style():
+        words = draw(new.subplots(), *records, **options)
+        image = png(new)
+    title = ". ".join(" ".join(ax.get_title("left").split()) for ax in new.axes if ax.get_title("left"))
+    source = "data:image/png;base64," + base64.b64encode(image).decode("ascii")
+    text = f"Picture: {title or draw.__name__.replace('_', ' ')}. The words below say the same."
+    display({"text/html": f'<img alt="{html.escape(text)}" src="{source}">', "text/plain": text}, raw=True)
+    print(words)
+
+
+def resize(ax, width, height):
+    """Give the figure of `ax` a size in inches of 110 pixels, if the picture has it for itself."""
+    if ax.figure.axes == [ax]:
+        ax.figure.set_size_inches(width, height)
+
+
+def split(ax, *widths):
+    """Put as many Axes side by side in the place of `ax` as there are relative widths; return them."""
+    grid = ax.get_subplotspec().subgridspec(1, len(widths), width_ratios=widths)
+    whole = ax.figure
+    ax.remove()
+    return [whole.add_subplot(part) for part in grid]
+
+
+def your_line(ax, value, words, axis="y"):
+    """Draw a learner's prediction (None: nothing) as a dotted black line across the picture, named in the legend.
+
+    axis: the one on which the value is, "y" or "x"; words: the value as the legend says it
+    """
+    if value is not None:
+        line = ax.axhline if axis == "y" else ax.axvline
+        line(value, linestyle=":", color="black", linewidth=2.5, label=f"you: {words}", zorder=4)
 
 
 def axes(ax=None, **size):

@@ -17,24 +17,43 @@ HEADERS = IP_HEADER + UDP_HEADER
 LARGEST = 65535 - HEADERS  # bytes of payload: the limit of IPv4's length field, whatever the MTU
 
 
+def arrivals(sock, seconds, clock=time.perf_counter):
+    """Yield (data, peer) for each datagram that arrives at `sock`, until `seconds` from the first call are over.
+
+    The deadline is a point in time: no flood of datagrams can move it.
+    """
+    deadline = clock() + seconds
+    while (left := deadline - clock()) > 0:
+        sock.settimeout(left)
+        try:
+            arrived = sock.recvfrom(MAX_BYTES)
+        except TimeoutError:
+            return
+        except (ConnectionRefusedError, ConnectionResetError):  # nobody listens there; a server may start in time
+            continue
+        yield arrived
+
+
+def queued(sock, most=None):
+    """Return up to `most` datagrams (None: all) that wait in the queue of `sock`, oldest first; wait for none.
+
+    The socket does not block any more after it.
+    """
+    sock.setblocking(False)
+    found = []
+    with contextlib.suppress(BlockingIOError):
+        while len(found) != most:
+            found.append(sock.recv(MAX_BYTES))
+    return found
+
+
 def answer_from(sock, address, timeout, clock=time.perf_counter):
     """Return the next datagram that comes from `address`, a (host, port) pair; ignore those of anyone else.
 
     timeout: seconds, counted from now, however many datagrams from others arrive.
     Raises TimeoutError when they are over.
     """
-    deadline = clock() + timeout
-    while True:
-        left = deadline - clock()
-        if left <= 0:
-            break
-        sock.settimeout(left)
-        try:
-            data, peer = sock.recvfrom(MAX_BYTES)
-        except TimeoutError:
-            break
-        except ConnectionResetError:  # Windows: nobody listens there; a server may still start in time
-            continue
+    for data, peer in arrivals(sock, timeout, clock):
         if peer == address:
             return data
     host, port = address

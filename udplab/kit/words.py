@@ -9,6 +9,16 @@ def shown(data, limit=SHOWN):
     return text if len(text) <= limit and len(data) <= limit else text[: limit - 3] + "..."
 
 
+def brief(value, limit=SHOWN):
+    """Return `repr(value)` of anything, on one line of at most `limit` characters, safe for any terminal."""
+    try:
+        text = repr(value)
+    except Exception as error:  # a learner's class
+        text = f"<{type(value).__name__}, whose repr fails: {type(error).__name__}>"
+    text = text if text.isprintable() else ascii(text)[1:-1]
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
 def reason(record, otherwise):
     """Return the last line of why a datagram was not answered, safe for any terminal; `otherwise` where it is empty."""
     line = (record.why.strip().splitlines() or [otherwise])[-1]

@@ -11,6 +11,7 @@ import errno
 import socket
 import struct
 
+from udplab.kit.quick import FastForward
 from udplab.kit.sockets import HEADERS, MAX_BYTES, PORT
 from udplab.loopback.listing import respond
 from udplab.mtu import kernel, probing
@@ -208,32 +209,19 @@ def probe(net, black_hole=False):
     """Search for the largest datagram that arrives; return the `probing.Search`."""
     silence(net, black_hole)
     with receiver(net) as server, sender(net, "probe") as sock:
-        return probing.Search(list(probing.search(_Settled(net, sock, server))), kernel.belief(sock))
 
+        def serve():
+            """Answer what has arrived when all is through; return how many answers have come back."""
+            net["client"].settle()
+            answered = 0
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    data, peer = server.recvfrom(MAX_BYTES)
+                    server.sendto(respond(data), peer)
+                    answered += 1
+            net["client"].settle()
+            return answered
 
-class _Settled:
-    """The client's socket, which knows when no answer will come: then nobody waits for one.
-
-    `Host.settle` says when all datagrams have arrived or are lost. The server answers in the same thread.
-    """
-
-    def __init__(self, net, sock, server):
-        self._settle, self._sock, self._server = net["client"].settle, sock, server
-
-    def __getattr__(self, name):
-        return getattr(self._sock, name)
-
-    def settimeout(self, seconds):
-        self._sock.setblocking(False)
-
-    def recv(self, size):
-        self._settle()
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                data, peer = self._server.recvfrom(MAX_BYTES)
-                self._server.sendto(respond(data), peer)
-        self._settle()
-        try:
-            return self._sock.recv(size)
-        except BlockingIOError:
-            raise TimeoutError("nothing is on its way any more") from None
+        quick = FastForward(sock, serve)
+        steps = list(probing.search(quick, clock=quick.clock))
+        return probing.Search(steps, kernel.belief(sock))

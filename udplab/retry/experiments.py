@@ -23,15 +23,16 @@ def ask_often(count, delays, loss=0.5, answer_loss=0.0, seed=1, batch=50):
     delays: a function that returns a policy for a question, called with a seeded generator of its own
     The waits are skipped (`kit.quick.FastForward`), so the seed alone decides the result.
     """
-    network = lossy.Network(loss, answer_loss, seed=seed, tell=True)
+    network = lossy.Network(loss, answer_loss, seed=seed)
     rng = random.Random(f"{seed} policy")
     with network.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind((HOST, 0))
 
         def serve():
-            if request := server.receive(MAX_BYTES):
-                data, peer = request
+            if arrived := server.receive(MAX_BYTES):
+                data, peer = arrived
                 server.sendto(listing.respond(data), peer)
+            return network.fates[-1].answers
 
         with contextlib.closing(FastForward(listing.connect(*server.getsockname()), serve)) as sock:
             for first in range(0, count, batch):

@@ -19,7 +19,6 @@ import threading
 import time
 
 from udplab.kit.calm import uninterrupted
-from udplab.kit.quick import LOST
 from udplab.kit.server import KEPT
 from udplab.kit.sockets import LARGEST
 
@@ -40,22 +39,18 @@ class Network:
     reorder: the share of answers that are held back until the next answer has passed
     delay: how long an answer takes, in seconds: the lowest and the highest; may be changed at any time
     seed: anything with a text form; the same seed draws the same lots, and no seed is one as well
-    tell: whether a client hears LOST for each request and answer that was lost, for `FastForward`
 
     fates: the `Fate` of each of the last 1,000 requests, in order of arrival
     lost: how many requests of all were lost
     """
 
-    def __init__(
-        self, loss=0.0, answer_loss=0.0, *, duplicate=0.0, reorder=0.0, delay=(0.0, 0.0), seed=None, tell=False
-    ):
+    def __init__(self, loss=0.0, answer_loss=0.0, *, duplicate=0.0, reorder=0.0, delay=(0.0, 0.0), seed=None):
         shares = {"loss": loss, "answer_loss": answer_loss, "duplicate": duplicate, "reorder": reorder}
         for name, share in shares.items():
             if not 0 <= share <= 1:
                 raise ValueError(f"{name} is a share from 0 to 1, not {share}")
         self.shares = shares
         self.delay = delay
-        self.tell = tell
         self.fates = collections.deque(maxlen=KEPT)
         self.lost = 0
         self._lots = {name: random.Random(f"{seed} {name}") for name in [*shares, "delay"]}
@@ -116,7 +111,6 @@ class _Socket:
         if arrives:
             return data, peer
         self._network.lost += 1
-        self._tell(peer)
         return None
 
     def sendto(self, data, peer):
@@ -128,7 +122,6 @@ class _Socket:
         # Each lot is drawn for each answer, so that a change of one share leaves the others' lots as they are.
         lost, twice, held = (network.draw(fault) for fault in ("answer_loss", "duplicate", "reorder"))
         if lost:
-            self._tell(peer)
             return len(data)
         network.fates[-1] = network.fates[-1]._replace(answers=2 if twice else 1)
         waiting, self._held = self._held, None
@@ -150,10 +143,6 @@ class _Socket:
         if self._post is None:
             self._post = _Post(self._sock)
         self._post.put(time.perf_counter() + delay, data, peer)
-
-    def _tell(self, peer):
-        if self._network.tell:
-            self._sock.sendto(LOST, peer)
 
 
 class _Post:

@@ -1,0 +1,57 @@
+"""A prediction beside what was measured: one shape, one title, one verdict for all lessons."""
+
+import textwrap
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What the model says and what the kernel did: two results of one shape, compared by `==`.
+
+    predicted: what a pure function says
+    measured: what was measured; None where this machine cannot
+    reason: why it cannot, in words; "" where it can
+    """
+
+    predicted: object
+    measured: object = None
+    reason: str = ""
+
+    @property
+    def result(self):
+        """What was measured; the prediction where nothing was."""
+        return self.predicted if self.measured is None else self.measured
+
+    @property
+    def how(self):
+        """Where the result comes from: "measured" or "predicted"."""
+        return "predicted" if self.measured is None else "measured"
+
+    def title(self, text):
+        """Return the title of a picture. Where the prediction stands alone, it says so, and why."""
+        if self.measured is not None:
+            return text
+        return "\n".join([f"Predicted: {text}", *textwrap.wrap(f"No measurement: {self.reason}", 54)])
+
+    @property
+    def verdict(self):
+        """The last line of a picture's words: whether the kernel did what was predicted."""
+        if self.measured is None:
+            return f"only predicted: {self.reason}"
+        return "as predicted" if self.measured == self.predicted else "NOT as predicted"
+
+    def map(self, function):
+        """Return a `Compared` of what `function` makes of each of the two."""
+        measured = None if self.measured is None else function(self.measured)
+        return Compared(function(self.predicted), measured, self.reason)
+
+
+def compared(predicted, measure, *arguments, **options):
+    """Return the prediction beside what `measure(*arguments, **options)` returns.
+
+    Where that raises OSError, such as a LanError, the prediction stands alone, and the error's words are the reason.
+    """
+    try:
+        return Compared(predicted, measure(*arguments, **options))
+    except OSError as error:
+        return Compared(predicted, None, str(error))
