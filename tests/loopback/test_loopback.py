@@ -13,13 +13,12 @@ import time
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from scripted import ScriptedClient, interruptions, run_async
+from scripted import ScriptedClient, interruptions
 
-from udplab import lan
-from udplab.kit import exercise, playground
+from udplab.kit import exercise
 from udplab.kit.server import Record, Server
 from udplab.kit.sockets import LARGEST, answer_from, connect, own_address, receive_cut, udp_socket
-from udplab.loopback import __main__, exercises, experiments, listing, panel, plots
+from udplab.loopback import __main__, exercises, experiments, listing, plots
 
 SERVER, STRANGER = ("127.0.0.1", 1060), ("127.0.0.1", 6666)
 
@@ -684,125 +683,3 @@ def test_an_error_in_a_learners_function_names_the_line():
         return value + data
 
     assert "TypeError" in exercises.log_line.verdict(respond) and "line 3" in exercises.log_line.verdict(respond)
-
-
-# --- The playground ---
-
-
-def test_the_playground_measures_draws_and_stops():
-    async def play():
-        playground = panel.round_trips()
-        playground.controls["count"].value = 400
-        playground.run()
-        await playground.task
-        assert playground.told == "Done: 400 of 400 (run 1)."
-        assert bytes(playground.picture.value).startswith(b"\x89PNG") and "400 round trips" in playground.text.value
-        playground.controls["count"].value = 20_000
-        playground.run()
-        first = playground.task
-        playground.run()
-        assert playground.task is first
-        playground.stop()
-        await playground.task
-        assert playground.told.startswith("Stopped: ") and "20000 of" not in playground.told
-        return playground
-
-    before = threading.active_count()
-    run_async(play)
-    assert threading.active_count() == before
-
-
-def scripted(batches, twin="3 < 4"):
-    """Return a Playground whose experiment is on paper: it yields these batches, and calls those that are functions."""
-    seen = {"ended": 0, "before": []}
-
-    def experiment():
-        try:
-            for batch in batches:
-                yield batch(panel) if callable(batch) else batch
-        finally:
-            seen["ended"] += 1
-
-    def prepare():
-        seen["before"].append(panel.progress.value)
-        return 4, experiment()
-
-    panel = playground.Playground({}, prepare, lambda ax, measured, values: twin)
-    return panel, seen
-
-
-def test_a_playground_ends_after_the_batch_in_which_it_was_stopped():
-    playground, seen = scripted([[1], lambda playground: playground.stop() or [2], [3], [4]])
-
-    async def play():
-        for _ in range(2):
-            playground.run()
-            await playground.task
-
-    run_async(play)
-    assert playground.told == "Stopped: 2 of 4 (run 2)." and seen["ended"] == 2
-    assert seen["before"] == [0, 0], "the bar starts from nothing"
-    assert playground.text.value == "<pre>3 &lt; 4</pre>"
-    playground.say("<b>")
-    assert playground.status.value == '<span role="status">&lt;b&gt;</span>'
-
-
-def test_a_playground_that_cannot_draw_ends_its_experiment():
-    playground, seen = scripted([[1], [2]])
-    playground.draw = lambda *_: {}["no such thing"]
-
-    async def play():
-        playground.run()
-        await playground.task
-
-    run_async(play)
-    assert playground.told.startswith("That broke off") and seen["ended"] == 1
-
-
-def test_the_playground_pauses_as_its_control_says(monkeypatch):
-    given = []
-    monkeypatch.setattr(experiments, "round_trips", lambda *settings, **more: iter(given.append(settings) or []))
-    total, batches = panel.round_trips().prepare(size=7, count=100, pause=3)
-    assert (total, list(batches)) == (100, [])
-    [(_, size, count, _, pause)] = given
-    assert (size, count, pause) == (7, 100, 0.003)
-
-
-@pytest.mark.parametrize("kind", [OSError, ValueError, lan.LanError])
-def test_the_playground_says_what_did_not_work(kind):
-    async def play():
-        playground = panel.round_trips()
-        playground.prepare = lambda **values: (_ for _ in ()).throw(kind("no sockets left"))
-        playground.run()
-        await playground.task
-        return playground.told
-
-    assert run_async(play) == "That did not work: no sockets left"
-
-
-@pytest.mark.parametrize("where", ["prepare", "draw"])
-def test_the_playground_tells_of_a_mistake_in_it_and_runs_again(where):
-    async def play():
-        playground = panel.round_trips()
-        playground.controls["count"].value = 100
-        right = getattr(playground, where)
-        setattr(playground, where, lambda *_, **values: {}["<name>"])
-        playground.run()
-        await playground.task
-        assert playground.told == "That broke off: KeyError('<name>')"
-        assert "Traceback" in playground.text.value and "&lt;name&gt;" in playground.text.value
-        with pytest.raises(KeyError):  # in a cell
-            await playground.still()
-        setattr(playground, where, right)
-        playground.run()
-        await playground.task
-        return playground.told
-
-    assert run_async(play) == "Done: 100 of 100 (run 3)."
-
-
-def test_no_batch_holds_the_stop_button_up():
-    playground = panel.round_trips()
-    total, batches = playground.prepare(size=32, count=100, pause=20)
-    assert total == 100 and len(next(batches)) <= 3
-    batches.close()

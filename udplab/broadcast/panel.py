@@ -19,14 +19,14 @@ KINDS = {
     "its own address": hearing.OWN,
     "its subnet's broadcast address": hearing.SUBNET,
     '"" and another port': hearing.OTHER,
-    "not listening": None,
+    "not listening": "",
 }
 
 LABELS = "10em"
 
 
 def who_hears():
-    """Return a `Playground`: alice sends, and the picture shows who hears it. A changed control runs it at once."""
+    """Return a `Playground`: alice sends, and the picture shows who hears it."""
     controls = {"destination": choice("alice sends to", DESTINATIONS, LABELS)}
     controls |= {name: choice(f"{name} binds", KINDS, LABELS) for name in (*NAMES, *BEYOND)}
     controls |= {
@@ -36,34 +36,21 @@ def who_hears():
     controls["destination"].value = "10.0.0.255"
     plan, reason = plan_switch(NAMES, BEYOND), lan.unavailable()
 
-    def prepare(**values):
-        return 1, batches(settings(values))
-
     def settings(values):
         binds = {name: values[name] for name in (*NAMES, *BEYOND) if values[name]}
         return "alice", [values["destination"]], binds, values["permission"], "", values["port"]
 
-    def batches(settings):
+    def measure(**values):
         if reason:
-            yield hearing.predict(plan, *settings)
+            yield hearing.predict(plan, *settings(values))
             return
         with lan.switch(*NAMES, beyond=BEYOND) as net:
-            yield hearing.measure(net, *settings)
+            yield hearing.measure(net, *settings(values))
 
-    def draw(ax, trials, values):
+    def draw(ax, trials, values, before):
         predicted = hearing.predict(plan, *settings(values))[0]
         measured = None if reason else trials[-1]
         plots.network(plan, "alice", predicted, measured, reason=reason, ax=ax)
         return plots.describe_network("alice", predicted, measured)
 
-    playground = Playground(controls, prepare, draw)
-
-    def run_again(_change):
-        if playground.task is None or playground.task.done():
-            playground.run()
-        else:  # with the new values, as soon as it can
-            playground.task.add_done_callback(lambda task: playground.run())
-
-    for control in controls.values():
-        control.observe(run_again, "value")
-    return playground
+    return Playground(controls, measure, draw)

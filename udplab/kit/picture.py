@@ -58,10 +58,13 @@ def style():
     return plt.rc_context(STYLE)
 
 
-def figure(width=8.0, height=4.0):
-    """Return a new Figure in that look; width, height: in inches of 110 pixels. It belongs to no notebook's cell."""
+def figure(width=8.0, height=4.0, layout="constrained"):
+    """Return a new Figure in that look; width, height: in inches of 110 pixels. It belongs to no notebook's cell.
+
+    layout: who works out the margins; "none" leaves them as they are set, which takes half the time
+    """
     with style():
-        new = Figure(figsize=(width, height), layout="constrained")
+        new = Figure(figsize=(width, height), layout=layout)
     FigureCanvasAgg(new)
     return new
 

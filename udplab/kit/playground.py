@@ -1,25 +1,24 @@
-"""Playgrounds: controls, an experiment and its picture, joined by ipywidgets. Each lesson's panels are in the
-module of its name.
+"""Playgrounds: controls, an experiment and its picture, joined by ipywidgets. Each lesson's own is in its `panel`.
 
-An experiment is a generator that yields lists of measurements. The panel draws between two of them, never during
-one, and lets the kernel see the Stop button there.
+A picture answers while a control moves: there is no form to send. An experiment is a generator of batches (lists of
+measurements). The panel draws between two of them, never during one, and sees there that a control has moved on.
 """
 
 import asyncio
+import base64
 import html
-import io
 import time
 import traceback
 
 import ipywidgets as widgets
-from IPython.display import Image, display
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from IPython.display import display
 from traitlets import Unicode
 
 from udplab.kit import picture
 
 FRAME = 0.08  # seconds from one frame to the next, while batches are short: a little over 10 frames a second
+SHORT, LONG = 0.15, 1.0  # seconds: a run that is shorter ends also when a control moves; a longer one says that it runs
+MARGINS = {"left": 0.1, "right": 0.98, "top": 0.88, "bottom": 0.17, "wspace": 0.3}  # shares of the picture
 
 
 LABELS = "18em"  # the width of the longest label of a number
@@ -58,122 +57,112 @@ class Picture(widgets.Image):
 
 
 class Playground:
-    """A panel with controls, Run and Stop, a progress bar, a picture and its text twin.
+    """A panel: controls, a picture that follows them, its words, and a button that measures once more.
 
-    controls: a dict from a parameter's name to the widget that sets it
-    prepare: called with the controls' values; returns (total, batches), the number of measurements to come and the
-        generator that yields lists of them. A ValueError or OSError that they raise is shown in words,
-        any other error with its traceback.
-    draw: called with (axes, measurements so far, values); draws, and returns the text twin
+    controls: a dict from a parameter's name to the widget that sets it (it has `.value` and `.observe`)
+    measure: called with the controls' values; returns a generator that yields lists of measurements, which is closed
+        before the next one begins. A ValueError or OSError that it raises is shown in words, any other error with its
+        traceback.
+    draw: called with (ax, measurements so far, values, before); draws, and returns the words. before: None, or the
+        (measurements, values) of the last run with other settings, to be drawn in grey, so that a change can be seen.
+    size: of the picture, in inches; margins: of the Axes in it, as shares. They stay, so that nothing jumps.
     """
 
-    SIZE = 8, 3.6  # of the picture, in inches
-
-    def __init__(self, controls, prepare, draw):
-        self.controls, self.prepare, self.draw = controls, prepare, draw
-        # Neither is ever disabled: a disabled button loses the focus, and with it the place of who uses the keyboard.
-        self.run_button = widgets.Button(description="Run", icon="play", button_style="primary")
-        self.stop_button = widgets.Button(description="Stop", icon="stop")
-        self.progress = widgets.IntProgress(value=0, max=1, layout={"width": "100%"})
-        self.status = widgets.HTML()
-        self.say("Set the controls, then press Run.")
+    def __init__(self, controls, measure, draw, size=(8.0, 3.6), margins=None):
+        self.controls, self.measure, self.draw = controls, measure, draw
+        self.size, self.margins = size, MARGINS | (margins or {})
         self.picture = Picture(
             format="png",
-            tooltip="Picture of the measurements. The text below it says the same.",  # its name, for who cannot see it
+            tooltip="Picture of the measurements. The words below it say the same.",  # its name, for who cannot see it
             layout={"max_width": "880px", "display": "none"},
         )
-        self.text, self.twin = widgets.HTML(), ""
-        self.task = None
-        self.runs = self.frames = 0
-        self._stopping = False
-        self.run_button.on_click(self.run)
-        self.stop_button.on_click(self.stop)
+        self.text, self.words, self.status = widgets.HTML(), "", widgets.HTML()
+        # One button, which is never disabled: a disabled one loses the focus, and who uses the keyboard the place.
+        self.again = widgets.Button(description="Measure again", icon="refresh")
+        self.again.on_click(self.run)
+        for control in controls.values():
+            control.observe(self.run, "value")
+        self.task, self.frames, self.told = None, 0, ""
+        self._wanted, self._last, self._before = False, None, None
         # As many columns as there is room for, so that the picture can be seen together with the controls.
         fields = widgets.GridBox(
             list(controls.values()), layout={"grid_template_columns": "repeat(auto-fill, minmax(27em, 1fr))"}
         )
-        buttons = widgets.HBox([self.run_button, self.stop_button, self.status])
-        self.widget = widgets.VBox(
-            [fields, buttons, self.progress, self.picture, self.text], layout={"max_width": "900px"}
-        )
+        help_text = widgets.HTML("<small>Nothing moves? Then its kernel has gone: run this cell again.</small>")
+        buttons = widgets.HBox([self.again, self.status, help_text], layout={"flex_flow": "row wrap"})
+        self.widget = widgets.VBox([fields, buttons, self.picture, self.text], layout={"max_width": "900px"})
 
     def _repr_mimebundle_(self, **options):
+        self.run()
         return self.widget._repr_mimebundle_(**options)
 
     async def still(self):
-        """Run once with the controls as they are; show the picture and its text twin, for a page without a kernel."""
-        await self._run()
-        display(Image(self.picture.value, alt=self.twin))
+        """Run once with the controls as they are; show the picture and its words, for a page without a kernel."""
+        await self._once(self._values())
+        source = base64.b64encode(self.picture.value).decode("ascii")
+        alt = "Picture of the playground. The words below say the same."
+        display({"text/html": f'<img alt="{alt}" src="data:image/png;base64,{source}">', "text/plain": alt}, raw=True)
         print("One run with the first settings:")
-        print(self.twin)
+        print(self.words)
 
     def say(self, words):
         """Show the panel's state; a screen reader tells it too."""
         self.told = words
         self.status.value = f'<span role="status">{html.escape(words)}</span>'
 
-    def run(self, _button=None):
-        """Start the experiment with the controls' values, unless it is running already; return at once."""
+    def run(self, _change=None):
+        """Measure with the controls' values as they are now, in place of what is being measured; return at once."""
+        self._wanted = True
         if self.task is None or self.task.done():
-            self._stopping = False
-            self.task = asyncio.get_running_loop().create_task(self._run_and_tell())
+            self.task = asyncio.get_running_loop().create_task(self._work())
 
-    def stop(self, _button=None):
-        """Let the experiment end after the batch that it is measuring."""
-        self._stopping = True
+    def _values(self):
+        return {name: control.value for name, control in self.controls.items()}
 
-    async def _run_and_tell(self):
+    async def _work(self):
+        """Run until no control has moved meanwhile."""
+        self._wanted = True
+        while self._wanted:
+            self._wanted = False
+            try:
+                await self._once(self._values())
+            except (OSError, ValueError) as error:
+                self.say(f"That did not work: {error}")
+            except Exception as error:  # a mistake of ours: told as well, and not silence for ever
+                self.say(f"That broke off: {error!r}")
+                self.text.value = f"<pre>{html.escape(traceback.format_exc())}</pre>"
+
+    async def _once(self, values):
+        """Measure once, and draw: while it lasts from time to time, and at the end."""
+        if self._last and self._last[1] != values:
+            self._before = self._last
+        measured, begin = [], time.monotonic()
+        due, batches = begin + FRAME, self.measure(**values)
         try:
-            await self._run()
-        except Exception as error:  # a mistake of ours: told as well, and not "Running." for ever
-            self.say(f"That broke off: {error!r}")
-            self.text.value = f"<pre>{html.escape(traceback.format_exc())}</pre>"
-
-    async def _run(self):
-        values = {name: control.value for name, control in self.controls.items()}
-        measured, batches = [], None
-        self.runs += 1
-        self.say("Running.")
-        with picture.style():
-            canvas = FigureCanvasAgg(Figure(figsize=self.SIZE))
-        try:
-            self.progress.value = 0  # first, or the old value would be shown as a part of the new whole
-            self.progress.max, batches = self.prepare(**values)
-            due = 0.0
             for batch in batches:
                 measured.extend(batch)
-                self.progress.value = len(measured)
                 if (now := time.monotonic()) >= due:
-                    self._show(canvas, measured, values)
+                    self._show(measured, values)
                     drawn = time.monotonic()
                     due = drawn + max(FRAME, drawn - now)  # at most half of the time goes into drawing
-                await asyncio.sleep(0.001)  # lets the kernel read the messages of the Stop button
-                if self._stopping:
-                    break
-            self._show(canvas, measured, values, arrange=True)
-            batches.close()
-            end = "Stopped" if self._stopping else "Done"
-            # Said last, when the next run can begin. The number tells two runs with the same end apart, for people
-            # and for screen readers.
-            self.say(f"{end}: {len(measured)} of {self.progress.max} (run {self.runs}).")
-        except (OSError, ValueError) as error:
-            self.say(f"That did not work: {error}")
+                    if now - begin > LONG:
+                        self.say("Measuring ...")
+                await asyncio.sleep(0.001)  # lets the kernel read the messages of the controls
+                if self._wanted and now - begin > SHORT:
+                    return
         finally:
-            if batches is not None:
-                batches.close()
+            batches.close()
+        self._show(measured, values)
+        self._last = measured, values
+        self.say("Measured.")
 
-    def _show(self, canvas, measured, values, arrange=False):
-        """Draw one frame. To work out the margins takes as long as to draw: only the first and the last do it."""
-        figure, png = canvas.figure, io.BytesIO()
-        places = [] if arrange else [axes.get_position() for axes in figure.axes]
-        figure.clear()
+    def _show(self, measured, values):
+        """Draw one frame."""
+        figure = picture.figure(*self.size, layout="none")
+        figure.subplots_adjust(**self.margins)
         with picture.style():
-            self.twin = self.draw(figure.subplots(), measured, values)
-            figure.set_layout_engine("none" if places else "constrained")
-            for axes, place in zip(figure.axes, places, strict=False):
-                axes.set_position(place)
-            canvas.print_png(png, pil_kwargs={"compress_level": 1})
-        self.picture.value = png.getvalue()
+            self.words = self.draw(figure.subplots(), measured, values, self._before)
+        self.picture.value = picture.png(figure)
         self.picture.layout.display = ""
-        self.text.value = f"<pre>{html.escape(self.twin)}</pre>"
+        self.text.value = f"<pre>{html.escape(self.words)}</pre>"
         self.frames += 1

@@ -16,17 +16,14 @@ def round_trips():
         "pause": number("pause", 0, 0, 20, "ms", step=0.5),
     }
 
-    def prepare(size, count, pause):
+    def measure(size, count, pause):
         batch = max(1, min(500, int(BATCH / (pause / 1000 + 50e-6))))
-        return count, batches(size, count, batch, pause / 1000)
-
-    def batches(*settings):
         with Server(listing.respond) as server:
-            yield from experiments.round_trips(server.address, *settings, timeout=0.2)
+            yield from experiments.round_trips(server.address, size, count, batch, pause / 1000, timeout=0.2)
 
-    def draw(ax, times, values):
+    def draw(ax, times, values, before):
         plots.over_time(times, ax)
         ax.set_xlim(0, values["count"])
         return plots.describe_round_trips(times)
 
-    return Playground(controls, prepare, draw)
+    return Playground(controls, measure, draw)

@@ -20,11 +20,10 @@ def journeys():
         "black_hole": tick("black hole (no ICMP)"),
     }
 
-    def prepare(link1, link2, link3, **settings):
-        mtus = (link1, link2, link3)
-        return len(mtus), hop_by_hop(mtus, **settings)
+    def measure(link1, link2, link3, **settings):
+        return hop_by_hop((link1, link2, link3), **settings)
 
-    return Playground(controls, prepare, draw)
+    return Playground(controls, measure, draw)
 
 
 def hop_by_hop(mtus, size, dont_fragment, black_hole):
@@ -38,7 +37,7 @@ def hop_by_hop(mtus, size, dont_fragment, black_hole):
         yield [(journey, reason)]
 
 
-def draw(ax, hops, _values):
+def draw(ax, hops, _values, before):
     """Draw the datagram's fate on as many links as there are `hops`; return the text twin."""
     journey, reason = hops[0]
     plots.hops(journey.mtus, journey, reason, ax, links=len(hops))

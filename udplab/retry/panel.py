@@ -2,6 +2,7 @@
 
 import time
 
+from udplab.kit.picture import split
 from udplab.kit.playground import Playground, choice, number, tick
 from udplab.retry import experiments, odds, plots, plots_of_many, policies
 
@@ -35,18 +36,14 @@ def questions():
         "questions": number("questions", 1000, 50, 10_000, step=50),
     }
 
-    def prepare(loss, answer_loss, name, first, limit, jitter, questions):
+    def measure(loss, answer_loss, name, first, limit, jitter, questions):
         delays = policy(name, first, limit, jitter)
         if not list(policy(name, first, limit, False)(None)):
             raise ValueError("the first wait is longer than the longest, so nothing would be sent.")
-        each = experiments.ask_often(questions, delays, loss / 100, answer_loss / 100, time.time_ns(), batch=20)
-        return questions, each
+        yield from experiments.ask_often(questions, delays, loss / 100, answer_loss / 100, time.time_ns(), batch=20)
 
-    def draw(ax, measured, values):
-        figure = ax.figure
-        ax.remove()
-        figure.set_size_inches(8, 4.6)
-        left, right = figure.subplots(1, 2, width_ratios=[1.3, 1])
+    def draw(ax, measured, values, before):
+        left, right = split(ax, 1.3, 1)
         again = [trial for trial in measured if len(trial.outcome.attempts) > 1]
         last = (again or measured)[-1]
         plots.ladder(last.outcome, last.fates, left)
@@ -61,4 +58,4 @@ def questions():
         right.set_ylim(0, 1.15 * right.get_ylim()[1] / 1.3)
         return plots_of_many.describe_sends(measured, fail, tries)
 
-    return Playground(controls, prepare, draw)
+    return Playground(controls, measure, draw, (8, 4.6), {"top": 0.82, "right": 0.95})
