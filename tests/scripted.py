@@ -43,6 +43,12 @@ class ScriptedSocket:
     def setsockopt(self, *option):
         self.options.append(option)
 
+    def settimeout(self, seconds):
+        assert seconds is None
+
+    def shutdown(self, how):
+        self.feed.put((b"", None))
+
     def recvfrom(self, size):
         if self.feed.empty():
             self.idle.set()

@@ -126,9 +126,7 @@ def test_what_cannot_be_measured_has_the_reason_and_a_mistake_is_raised():
         raise error
 
     assert compared([], list) == Compared([], []), "an empty result is one"
-    assert compared(1, fails, PermissionError(1, "Operation not permitted")).reason == (
-        "[Errno 1] Operation not permitted"
-    )
+    assert compared(1, fails, PermissionError(1, "Operation not permitted")).reason == ("Operation not permitted")
     with pytest.raises(KeyError):
         compared(1, fails, KeyError())
 

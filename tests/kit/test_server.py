@@ -1,5 +1,6 @@
 """The background server: what becomes of each datagram, and that nothing stays behind."""
 
+import asyncio
 import concurrent.futures
 import contextlib
 import errno
@@ -18,9 +19,10 @@ from hypothesis import strategies as st
 from scripted import ScriptedSocket, held, interruptions
 
 from udplab.kit import server as serving
-from udplab.kit.server import Server, hold, stop_all, unanswerable
+from udplab.kit.answers import unanswerable
+from udplab.kit.server import Server, hold, stop_all
 from udplab.kit.sockets import udp_socket
-from udplab.kit.words import shown
+from udplab.kit.words import reason, shown
 from udplab.loopback import experiments as loopback_experiments
 from udplab.loopback import listing as loopback
 
@@ -382,13 +384,13 @@ def test_stop_says_when_respond_does_not_return(monkeypatch):
     with udp_socket() as sock:
         sock.sendto(b"x", server.address)
     assert entered.wait(60)
-    with pytest.raises(TimeoutError, match="busy"):
+    with pytest.raises(TimeoutError, match="has not come back"):
         server.stop(patience=0.05)
     monkeypatch.setattr(server, "stop", lambda: Server.stop(server, patience=0.05))
     monkeypatch.setattr(server, "start", lambda: server)
     hold("stuck", server)
     other = hold("other", Server(bytes.upper))
-    with pytest.raises(TimeoutError, match="busy"):
+    with pytest.raises(TimeoutError, match="has not come back"):
         stop_all()
     assert not other.running, "one that is stuck keeps no other"
     leave.set()
@@ -457,3 +459,122 @@ def test_the_rules_of_who_gets_no_answer():
     own = ("127.0.0.1", 1060)
     assert unanswerable(own, own) and unanswerable(("10.0.0.1", 0), own)
     assert unanswerable(("10.0.0.1", 1060), own) == ""
+
+
+# --- Nothing that respond raises ends the thread, and no setting of the process ---
+
+
+class Evil(Exception):
+    """An error whose text cannot be made."""
+
+    def __str__(self):
+        raise KeyboardInterrupt
+
+
+class Odd(bytes):
+    """Bytes that cannot be looked at."""
+
+    def __getitem__(self, place):
+        raise ValueError("no")
+
+    __len__ = __getitem__
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        asyncio.CancelledError(),
+        GeneratorExit(),
+        KeyboardInterrupt(),
+        SystemExit(3),
+        StopIteration(),
+        Evil(),
+        ExceptionGroup("two", [ValueError("a"), KeyError("b")]),
+        BaseExceptionGroup("three", [KeyboardInterrupt()]),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_whatever_respond_raises_is_counted_and_the_server_goes_on(error):
+    def respond(data):
+        if data == b"fail":
+            raise error
+        return data.upper()
+
+    with Server(respond) as server, udp_socket(5) as sock:
+        sock.sendto(b"fail", server.address)
+        sock.sendto(b"hello", server.address)
+        assert sock.recv(100) == b"HELLO"
+        assert server.counts == {"received": 2, "answered": 1, "dropped": 0, "bad": 0, "errors": 1}
+        assert type(error).__name__ in reason(server.log[0], "?")
+
+
+def test_odd_bytes_are_answered_and_a_clock_that_fails_is_an_error():
+    with Server(lambda data: Odd(b"odd")) as server, udp_socket(5) as sock:
+        sock.sendto(b"x", server.address)
+        assert sock.recv(100) == b"odd" and server.log[0].answer == b"odd"
+    ticks = iter([1.0, 2.0])
+    with Server(bytes.upper, clock=lambda: next(ticks)) as server, udp_socket(5) as sock:
+        sock.sendto(b"x", server.address)
+        assert sock.recv(100) == b"X"
+        sock.sendto(b"y", server.address)
+        news = server.follow(patience=5)
+        while server.counts["received"] < 2:
+            next(news)
+        assert server.counts["errors"] == 1 and server.log[1].time is None
+
+
+@pytest.mark.parametrize("seconds", [0, 0.01, 5])
+def test_a_default_timeout_of_the_process_does_not_reach_the_server(seconds):
+    socket.setdefaulttimeout(seconds)
+    try:
+        server = Server(bytes.upper).start()
+    finally:
+        socket.setdefaulttimeout(None)
+    with contextlib.ExitStack() as stack:
+        stack.callback(server.stop)
+        sock = stack.enter_context(udp_socket(5))
+        assert server._sock.gettimeout() is None
+        sock.sendto(b"x", server.address)
+        assert sock.recv(100) == b"X"
+
+
+def test_counts_and_log_come_back_while_an_answer_waits_for_a_slow_link():
+    scripted = ScriptedSocket()
+    held, go = threading.Event(), threading.Event()
+
+    def sendto(data, peer):
+        held.set()
+        go.wait(60)
+
+    scripted.sendto = sendto
+    server = Server(bytes.upper, make_socket=scripted).start()
+    scripted.feed.put((b"x", ("10.0.0.1", 5)))
+    assert held.wait(60)
+    begin = time.monotonic()
+    assert server.counts["received"] == 0 and server.log == []
+    assert time.monotonic() - begin < 30, "it returned; how soon depends on what else the machine does"
+    go.set()
+    server.stop()
+    assert server.counts["answered"] == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a server is woken by a datagram")
+@pytest.mark.parametrize("host", ["127.0.0.1", "", "127.255.255.255"])
+def test_stop_needs_no_network_on_linux(host, monkeypatch):
+    """With lo down or filtered, a datagram to oneself would not arrive."""
+
+    class Filtered(socket.socket):
+        def sendto(self, *_):
+            raise PermissionError(1, "Operation not permitted")
+
+    server = Server(bytes.upper, host, make_socket=Filtered).start()
+    begin = time.monotonic()
+    server.stop()
+    assert not server.running and time.monotonic() - begin < 5
+
+
+def test_elsewhere_a_server_is_woken_by_a_datagram(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    server = Server(bytes.upper, "").start()
+    server.stop()
+    assert not server.running

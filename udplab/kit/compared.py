@@ -3,6 +3,8 @@
 import textwrap
 from dataclasses import dataclass
 
+from udplab.kit.words import told
+
 
 @dataclass(frozen=True)
 class Compared:
@@ -54,4 +56,4 @@ def compared(predicted, measure, *arguments, **options):
     try:
         return Compared(predicted, measure(*arguments, **options))
     except OSError as error:
-        return Compared(predicted, None, str(error))
+        return Compared(predicted, None, told(error))

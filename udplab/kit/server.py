@@ -5,9 +5,9 @@ The rules:
 - The server's job is one function, `respond(data) -> bytes | None`. It sees no socket, so it can be tried
   without one.
 - One thread owns the socket: it waits in `recvfrom`, answers, and closes the socket when it ends.
-- Nothing that arrives ends the thread. Each datagram is counted exactly once: answered, dropped, bad
-  (their mistake) or errors (ours).
-- Whoever holds an answer finds it in the log and in the counts.
+- Nothing that arrives ends the thread, nothing that respond raises, and no setting of the process. Each datagram is
+  counted exactly once: answered, dropped, bad (their mistake) or errors (ours).
+- Whoever holds an answer finds it in the log and in the counts. Neither makes anybody wait for long.
 - Nothing is printed here. A full pipe or a busy notebook never holds up an answer.
 - Ctrl-C may come at any moment. Events and `is_alive` are Python code that it can cut in two: an Event's lock then
   stays taken, a living thread counts as ended (CPython up to 3.12). So news goes through a SimpleQueue, which is C,
@@ -22,27 +22,31 @@ import queue
 import socket
 import sys
 import threading
-import time
+from time import monotonic, perf_counter, sleep  # by name: a learner may put something else in their place in `time`
 
+from udplab.kit.answers import as_bytes, from_an_earlier_answer, unanswerable
 from udplab.kit.calm import uninterrupted
 from udplab.kit.sockets import MAX_BYTES
-from udplab.kit.words import SHOWN
+from udplab.kit.words import SHOWN, failure
 
 KEPT = 1000  # records that the log keeps
 
-Record = collections.namedtuple("Record", "number time peer data size done answer sent why")
-Record.__doc__ = """What became of one datagram.
 
-number: 1, 2, 3 ... in order of arrival
-time: when it was received, in seconds on the server's clock
-peer: the sender's address and port
-data: its first 200 bytes
-size: its length in bytes
-done: "answered", "dropped", "bad" or "errors"
-answer: the first 200 bytes of the answer, or None
-sent: when the answer was handed to the kernel, in seconds on the same clock, or None
-why: words for a datagram that was not answered, otherwise ""
-"""
+class Record(collections.namedtuple("Record", "number time peer data size done answer sent why")):
+    """What became of one datagram.
+
+    number: 1, 2, 3 ... in order of arrival
+    time: when it was received, in seconds on the server's clock
+    peer: the sender's address and port
+    data: its first 200 bytes
+    size: its length in bytes
+    done: "answered", "dropped", "bad" or "errors"
+    answer: the first 200 bytes of the answer, or None
+    sent: when the answer was handed to the kernel, in seconds on the same clock, or None
+    why: words for a datagram that was not answered, otherwise ""
+    """
+
+    __slots__ = ()
 
 
 class Server:
@@ -58,7 +62,7 @@ class Server:
     Use it in a `with` block, or call start() and stop(); it can be started again.
     """
 
-    def __init__(self, respond, host="127.0.0.1", port=0, *, clock=time.perf_counter, make_socket=socket.socket):
+    def __init__(self, respond, host="127.0.0.1", port=0, *, clock=perf_counter, make_socket=socket.socket):
         if not callable(respond):
             raise TypeError(f"a Server wants the function itself, its name without brackets, not {respond!r}")
         self.respond = respond
@@ -87,6 +91,7 @@ class Server:
         try:
             # No SO_REUSEADDR: on Linux it would let a second server take every datagram of the first.
             sock = self._make_socket(socket.AF_INET, socket.SOCK_DGRAM)
+            sock.settimeout(None)  # whatever socket.setdefaulttimeout() says: this thread waits for ever
             sock.bind((self.host, self.port))
             self.address = sock.getsockname()
             name = "udplab server at {}:{}".format(*self.address)
@@ -98,7 +103,8 @@ class Server:
             return self
         except BaseException as error:  # Ctrl-C too: nobody could stop a server that was never handed out
             if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
-                error.add_note(f"Port {self.port} is in use. Stop what has it, or take port 0: any free one.")
+                taken = f"Port {self.port} is in use. Stop what has it, or take port 0: any free one."
+                error.add_note(taken if self.port else "No port of this machine is free just now.")
             if sock is not None and sock is not self._sock:
                 sock.close()
             self.stop()
@@ -107,8 +113,8 @@ class Server:
     def stop(self, patience=5.0):
         """Stop the thread and wait for its end; a server that is not running stays so.
 
-        Raises TimeoutError if `respond` has not come back after `patience` seconds. The thread then ends, and
-        closes its socket, as soon as `respond` returns.
+        Raises TimeoutError if the thread has not ended after `patience` seconds, since `respond` has not come back.
+        The thread then ends, and closes its socket, as soon as `respond` returns.
         """
         thread, sock = self._thread, self._sock
         if thread is None or sock is None:  # another thread may have stopped it
@@ -116,14 +122,16 @@ class Server:
         if os.getpid() != self._owner:
             sock.close()  # the thread is the parent's, and what would wake it goes to the parent's server
         self._stopping = True
-        deadline = time.monotonic() + patience
+        deadline = monotonic() + patience
         with contextlib.suppress(RuntimeError):  # the thread could not be started, and cannot be joined
             while sock.fileno() != -1:
                 self._wake(sock)
                 thread.join(0.02)
-                if sock.fileno() != -1 and time.monotonic() > deadline:
-                    raise TimeoutError(f"respond() has kept the server at {self.address} busy for {patience} s")
-            thread.join(max(0.0, deadline - time.monotonic()))  # its very end, unless somebody else closed its socket
+                if sock.fileno() != -1 and monotonic() > deadline:
+                    raise TimeoutError(
+                        f"the server at {self.address} has not stopped in {patience:g} s: {self._busy()}"
+                    )
+            thread.join(max(0.0, deadline - monotonic()))  # its very end, unless somebody else closed its socket
         sock.close()
         if self._sock is sock:  # another thread may have started it again
             self._sock = self._thread = None
@@ -180,9 +188,13 @@ class Server:
                 waited = True
 
     def _settle(self):
-        """Wait for the microseconds in which an answer has left and is not yet noted."""
-        while self._answering:
-            time.sleep(0)  # let the thread run; a lock here would cost every round trip 3 %
+        """Wait for the microseconds in which an answer has left and is not yet noted, and for no longer than a moment.
+
+        A send can wait for a slow link, and in a forked child the thread is not there at all.
+        """
+        until = monotonic() + 0.05
+        while self._answering and self.running and monotonic() < until:
+            sleep(0)  # let the thread run; a lock here would cost every round trip 3 %
 
     def _serve(self, sock):
         """Receive, answer and note: the body of the thread. Names are local because this is the fast path."""
@@ -194,30 +206,26 @@ class Server:
                 try:
                     data, peer = recvfrom(MAX_BYTES)
                 except OSError as error:
-                    if self._stopping or sock.fileno() == -1:
+                    if self._over(sock, error):
                         return
-                    if not from_an_earlier_answer(error):
-                        raise
                     continue
                 if self._stopping or peer is None:  # None: a shutdown
                     return
-                received = clock()
-                answer = sent = None
+                received = answer = sent = None
                 done, why = "dropped", ""
                 try:
+                    received = clock()
                     if peer[1] in ports:
                         why = unanswerable(peer, self.address)
                     if not why and (answer := respond(data)) is not None:
-                        if not isinstance(answer, bytes):
-                            raise TypeError(f"respond() must return bytes or None, not {type(answer).__name__}")
+                        if type(answer) is not bytes:
+                            answer = as_bytes(answer)
                         self._answering = True
                         sent = clock()
                         sendto(answer, peer)
                         done = "answered"
-                except ValueError as error:
-                    answer, sent, done, why = None, None, "bad", f"{type(error).__name__}: {error}"[:SHOWN]
-                except (Exception, SystemExit):
-                    answer, sent, done, why = None, None, "errors", last_traceback()
+                except BaseException as error:  # whatever respond raises: GeneratorExit and KeyboardInterrupt too
+                    answer, sent, (done, why) = None, None, failure(error)
                 number += 1
                 # A copy, since a short datagram keeps its place among the 64 kB buffers, and 1,000 would keep 4 MB.
                 start = copied((data[:SHOWN], b""))
@@ -227,48 +235,35 @@ class Server:
                     self._news.put(None)
                 self._answering = False
 
-    def _wake(self, sock):
-        """Send the server an empty datagram, so that its thread sees that it shall stop.
+    def _over(self, sock, error):
+        """Return whether the thread ends at this error of recvfrom; raise one that nobody expects."""
+        if self._stopping or sock.fileno() == -1:
+            return True
+        if not from_an_earlier_answer(error):
+            raise error
+        return False
 
-        Closing the socket does not wake a thread that waits in recvfrom, and shutdown() does not on every system.
+    def _busy(self):
+        """Return in words what keeps the thread, as far as one can see."""
+        frame = sys._current_frames().get(self._thread.ident)
+        if frame is None or frame.f_code is Server._serve.__code__:
+            return "nothing wakes its thread, perhaps since a firewall holds up what this machine sends to itself"
+        return "respond() has not come back"
+
+    def _wake(self, sock):
+        """Have the thread see that it shall stop. Closing the socket does not wake one that waits in recvfrom.
+
+        Linux ends the wait at a shutdown, although it calls the socket "not connected": this needs no network. Other
+        systems do not; there the server is sent an empty datagram.
         """
         host, port = self.address
-        # An OSError: the thread has closed the socket already, or its queue is full and it is awake.
+        # An OSError: not connected, or the thread has closed the socket already, or its queue is full and it is awake.
         with contextlib.suppress(OSError):
-            if sys.platform == "linux" and not host.startswith(("127.", "0.")):
-                # It may be bound to the broadcast address of a real network, where nothing of ours shall arrive. Linux
-                # ends the wait at a shutdown, although it calls the socket "not connected".
+            if sys.platform == "linux":
                 sock.shutdown(socket.SHUT_RDWR)
-                return
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)  # for 127.255.255.255
-            sock.sendto(b"", ("127.0.0.1" if host == "0.0.0.0" else host, port))
-
-
-def unanswerable(peer, address):
-    """Return why a datagram from `peer` gets no answer from the server at `address`, or "".
-
-    Source port 0 means "no answer wanted" (RFC 768). An answer to oneself would be answered for ever.
-    """
-    if peer[1] == 0:
-        return "source port 0"
-    if peer == address or (address[0] == "0.0.0.0" and peer[0].startswith("127.") and peer[1] == address[1]):
-        return "from this server itself"
-    return ""
-
-
-def from_an_earlier_answer(error):
-    """Return whether an error of recvfrom tells what became of an answer, as on Windows.
-
-    WSAECONNRESET: it met a closed port. WSAENETRESET, 10052: its time to live ended (recvfrom, winsock2.h).
-    """
-    return isinstance(error, ConnectionResetError) or getattr(error, "winerror", None) == 10052
-
-
-def last_traceback():
-    """Return the end of the current exception's traceback as text."""
-    import traceback  # here, since only a failing server needs it and every program would pay for it
-
-    return traceback.format_exc()[-2000:]
+            else:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)  # for 127.255.255.255
+                sock.sendto(b"", ("127.0.0.1" if host == "0.0.0.0" else host, port))
 
 
 _held = {}

@@ -19,6 +19,31 @@ def brief(value, limit=SHOWN):
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
+def told(error):
+    """Return what an error says, in words for a reader: for an OSError without its number."""
+    try:
+        text = getattr(error, "strerror", None) or str(error)
+    except BaseException:  # a learner's class
+        text = ""
+    text = text or type(error).__name__
+    return text if text.isprintable() else ascii(text)[1:-1]
+
+
+def failure(error):
+    """Return what an error of a server's function is, and why: ("bad", words) for a ValueError, a request that makes no
+    sense, and ("errors", the end of the traceback) for anything else. The last line names the error.
+    """
+    line = f"{type(error).__name__}: {told(error)}"
+    if isinstance(error, ValueError):
+        return "bad", line[:SHOWN]
+    import traceback  # here, since only a failing server needs it and every program would pay for it
+
+    lines = "".join(traceback.format_exception(error)).splitlines()
+    if isinstance(error, BaseExceptionGroup):
+        lines.append(line)  # else it ends in a frame around the last of the group
+    return "errors", "\n".join(lines)[-2000:]
+
+
 def reason(record, otherwise):
     """Return the last line of why a datagram was not answered, safe for any terminal; `otherwise` where it is empty."""
     line = (record.why.strip().splitlines() or [otherwise])[-1]

@@ -1,0 +1,28 @@
+"""What a server answers, to whom, and what an error of its socket means: rules without a socket."""
+
+
+def as_bytes(answer):
+    """Return an answer that is not exactly of type bytes as one that is. Raises TypeError for what is no bytes."""
+    if not isinstance(answer, bytes):
+        raise TypeError(f"respond() must return bytes or None, not {type(answer).__name__}")
+    return bytes(memoryview(answer))
+
+
+def unanswerable(peer, address):
+    """Return why a datagram from `peer` gets no answer from the server at `address`, or "".
+
+    Source port 0 means "no answer wanted" (RFC 768). An answer to oneself would be answered for ever.
+    """
+    if peer[1] == 0:
+        return "source port 0"
+    if peer == address or (address[0] == "0.0.0.0" and peer[0].startswith("127.") and peer[1] == address[1]):
+        return "from this server itself"
+    return ""
+
+
+def from_an_earlier_answer(error):
+    """Return whether an error of recvfrom tells what became of an answer, as on Windows.
+
+    WSAECONNRESET: it met a closed port. WSAENETRESET, 10052: its time to live ended (recvfrom, winsock2.h).
+    """
+    return isinstance(error, ConnectionResetError) or getattr(error, "winerror", None) == 10052
