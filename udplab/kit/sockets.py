@@ -7,7 +7,7 @@ import struct
 import sys
 import time
 
-from udplab.kit.words import shown
+from udplab.kit.words import no_such_host, told
 
 HOST, PORT = "127.0.0.1", 1060  # where the listings meet
 
@@ -81,8 +81,8 @@ def ipv4_address(host):
         raise OSError("Say which host to send to, such as 127.0.0.1: an empty name is nobody's.")
     try:
         found = socket.gethostbyname(host)
-    except (socket.gaierror, TypeError, ValueError):  # the latter two: no host can have such a name
-        raise OSError(f"Unknown host {shown(host)}. Check the name, or give an IPv4 address.") from None
+    except (OSError, TypeError, ValueError) as error:  # the latter two: no host can have such a name
+        raise OSError(f"{no_such_host(host, error)} Give an IPv4 address, such as 127.0.0.1.") from None
     return HOST if found == "0.0.0.0" else found
 
 
@@ -102,7 +102,7 @@ def connect(host, port, make_socket=udp_socket):
             # Nobody has that port, and the system gave it to us: we would hear our own questions. Take another.
     except OSError as error:
         hint = " It is a broadcast address: this program asks one host." if error.errno == errno.EACCES else ""
-        raise OSError(f"Cannot send to {host}, port {port}: {error.strerror}.{hint}") from error
+        raise OSError(f"Cannot send to {host}, port {port}: {told(error)}.{hint}") from error
     finally:
         for sock in held:
             sock.close()

@@ -5,9 +5,10 @@ import errno
 import os
 import socket
 import sys
+from _signal import SIG_DFL, SIGINT, default_int_handler, getsignal, signal
 
-from udplab.kit.sockets import PORT
-from udplab.kit.words import shown
+from udplab.kit.sockets import HOST, PORT
+from udplab.kit.words import no_such_host, shown, told
 
 
 def parser(name, description):
@@ -29,13 +30,18 @@ def play(name, description, server, client, host=None, argv=None):
     """Run a listing with two roles from its command line: {server,client} [HOST] [-p PORT].
 
     name, description: see `parser`; server, client: functions of the host, if the listing has one, and the port
-    host: what HOST is, for the help; None for a listing without one
+    host: what HOST is, for the help; None for a listing without one. A server may do without it, since some shells
+        drop an argument "": then it listens on this machine alone.
     """
     result, roles = parser(name, description), {"server": server, "client": client}
     result.add_argument("role", choices=roles, help="which role to play")
     if host:
-        result.add_argument("host", metavar="HOST", help=host)
+        result.add_argument("host", metavar="HOST", nargs="?", help=host)
     arguments = result.parse_args(argv)
+    if host and arguments.host is None:
+        if arguments.role == "client":
+            result.error("a client needs HOST: whom to send to")
+        arguments.host = HOST
     if arguments.role == "client" and arguments.port == 0:
         result.error("argument -p: a client needs the server's port, 1 to 65535")
     run(roles[arguments.role], *([arguments.host] if host else []), arguments.port)
@@ -58,6 +64,8 @@ def show(server, line):
         server.start()
     except (OSError, TypeError, ValueError) as error:  # the latter two: no host can have such a name
         raise OSError(cannot_listen(error, server.host, server.port)) from None
+    except RuntimeError as error:
+        raise OSError(f"Cannot start the server's thread: {told(error)}. Does this user run too many?") from None
     try:
         print(f"Listening at {server.address}", flush=True)
         for missed, records in server.follow():
@@ -70,6 +78,8 @@ def show(server, line):
 
 def run(program, *arguments):
     """Call the program and exit: 0 when it returns, 1 after one line for an expected failure, 130 for Ctrl-C."""
+    if getsignal(SIGINT) == SIG_DFL:  # see kit.early
+        signal(SIGINT, default_int_handler)
     if hasattr(sys.stdout, "reconfigure"):  # a terminal that cannot show a letter of a host's name gets its number
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
@@ -81,18 +91,20 @@ def run(program, *arguments):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
-        sys.exit(str(error))
+        sys.exit(told(error))
 
 
 def cannot_listen(error, host, port):
     """Return one line that says why a server cannot have its address, and what to do."""
-    place = f"{shown(host) if host else 'every address'}, port {port}"
     if not isinstance(error, OSError) or isinstance(error, socket.gaierror):
-        return f'{shown(host)} is neither an IPv4 address nor a known name. Try 127.0.0.1, or "" for every address.'
+        return f"{no_such_host(host, error)} Try 127.0.0.1, or 0.0.0.0 for every address of this machine."
+    place = f"{shown(host) if host else 'every address'}, port {port}"
     if error.errno == errno.EADDRINUSE:
+        if port == 0:
+            return "No port of this machine is free just now. End some programs, and try again."
         return f"Port {port} is in use: another program has it. Stop that one, or choose another port with -p."
     if error.errno == errno.EADDRNOTAVAIL:
-        return f'{host} is not an address of this machine. Try 127.0.0.1, or "" for every address.'
-    if error.errno == errno.EACCES:
-        return f"You may not listen on {place}. Choose another port with -p, above 1023."
-    return f"Cannot listen on {place}: {error.strerror or error}."
+        return f"{host} is not an address of this machine. Try 127.0.0.1, or 0.0.0.0 for every address."
+    if error.errno == errno.EACCES and 0 < port < 1024:
+        return f"You may not listen on {place}: ports below 1024 are for administrators. Choose another with -p."
+    return f"Cannot listen on {place}: {told(error)}."

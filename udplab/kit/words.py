@@ -1,5 +1,8 @@
 """Words made safe: what strangers sent, and why something went wrong, on one line."""
 
+import errno
+from socket import EAI_AGAIN
+
 SHOWN = 200  # bytes of a datagram that the log keeps, characters of it that are shown
 
 
@@ -19,14 +22,32 @@ def brief(value, limit=SHOWN):
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
+LIMITS = {  # what of a system ran out
+    "EMFILE": "this program has no file descriptor left (ulimit -n)",
+    "ENFILE": "this system has no file descriptor left",
+    "ENOBUFS": "this system has no room left for it in its queues",
+    "ENOMEM": "this system has no memory left for it",
+}
+
+
 def told(error):
     """Return what an error says, in words for a reader: for an OSError without its number."""
     try:
-        text = getattr(error, "strerror", None) or str(error)
+        name = errno.errorcode.get(getattr(error, "errno", None))
+        text = LIMITS.get(name) or getattr(error, "strerror", None) or str(error)
     except BaseException:  # a learner's class
         text = ""
     text = text or type(error).__name__
     return text if text.isprintable() else ascii(text)[1:-1]
+
+
+def no_such_host(host, error):
+    """Return in words why a host's name has no IPv4 address. error: what the look-up raised (socket.gaierror)."""
+    if isinstance(host, str) and ":" in host and not set(host) - set("0123456789abcdefABCDEF:."):
+        return f"Unknown host {shown(host)}: that is an IPv6 address, and this program speaks IPv4."
+    if getattr(error, "errno", None) == EAI_AGAIN:
+        return f"Unknown host {shown(host)}: no name server answers just now."
+    return f"Unknown host {shown(host)}: no such name is known."
 
 
 def failure(error):
