@@ -23,6 +23,16 @@ target); payload: bytes; time: when it was complete, in seconds
 """
 
 
+def earliest(arrivals, reads):
+    """Match times as a queue does, first in, first out: for each read the number of its arrival or None."""
+    matched, free = [], 0
+    for read in reads:
+        fits = free < len(arrivals) and arrivals[free] <= read
+        matched.append(free if fits else None)
+        free += fits
+    return matched
+
+
 class Judge:
     """Writes into `flights` what became of those that arrived at `host`.
 

@@ -107,6 +107,11 @@ def film_of(hosts, seen, sockets=None, reads=(), notes=(), errors=(), switched=F
     return Film(nodes, links, flights, list(notes)).from_zero()
 
 
+def _in_time(flown):
+    _, _, left, arrived, *_ = flown
+    return left, left if arrived is None else arrived
+
+
 def _number(flights, packets):
     """Number the datagrams: pieces of one and copies of one frame share a number, and so does what continues them."""
     made, last = 0, {}  # last: (host, key) -> (the number, whether more pieces are to come, when the last one left)
