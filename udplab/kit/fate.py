@@ -210,7 +210,7 @@ class Judge:
         free = bisect.bisect_left(times, equal[0].time)  # earlier ones are of something before the film began
         for datagram, time in zip(equal, times[free:], strict=False):
             if time == forever:
-                self._whole(datagram, fates.QUEUED, "waits in the queue")
+                self._whole(datagram, fates.QUEUED, "nobody has read it yet")
             else:
                 self._whole(datagram, fates.DELIVERED, taken=time)
         return equal[len(times) - free :]
@@ -245,7 +245,7 @@ class Judge:
             if number == last:
                 self.set(number, fate, why, taken)
             else:
-                self.set(number, fates.TAKEN, "waits for the other pieces", datagram.time)
+                self.set(number, fates.TAKEN, "kept until the datagram is whole", datagram.time)
 
     # --- ICMP ---
 

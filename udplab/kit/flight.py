@@ -18,6 +18,7 @@ DROPPED = "dropped"  # thrown away where it arrived
 LOST = "lost"  # it left and never arrived
 ARRIVED = "arrived"  # more is not known
 DEAD = (DROPPED, LOST)
+LONG = 10  # of so many usual flights is a long time in which nothing moves
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,7 +132,7 @@ class Film:
         kept = [number for number, flight in enumerate(self.flights) if flight.kind in kinds]
         number = {old: new for new, old in enumerate(kept)}
         flights = [dataclasses.replace(self.flights[old], cause=number.get(self.flights[old].cause)) for old in kept]
-        return dataclasses.replace(self, flights=flights).from_zero()
+        return Film(self.nodes, self.links, flights, self.notes, self.predicted).from_zero()
 
     def from_zero(self):
         """Return the film with its first moment at 0 s, and its datagrams numbered from 1."""
@@ -148,13 +149,13 @@ class Film:
             for flight in self.flights
         ]
         notes = [dataclasses.replace(note, time=note.time - zero) for note in sorted(self.notes, key=_time)]
-        return dataclasses.replace(self, flights=flights, notes=notes)
+        return Film(self.nodes, self.links, flights, notes, self.predicted)
 
     def schedule(self, seconds=8.0, pause=0.8):
         """Return how to show the film within `seconds`: a list of (time in the film, time on the stage), both rising.
 
-        While something is on its way, all times are stretched by one factor. While nothing is, the stage waits no
-        longer than `pause` seconds: between two tries of a client 100 ms pass, and a datagram flies 10 µs.
+        All times are stretched by one factor; but a time in which nothing is on its way, and which is longer than ten
+        flights, lasts `pause` seconds at most: between two tries of a client 100 ms pass, and a datagram flies 10 µs.
         """
         usual = self.usual()
         spans = _united([(flight.left, landing(flight, usual)) for flight in self.flights])
@@ -162,10 +163,12 @@ class Film:
         if not moments:
             return [(0.0, 0.0)]
         last = max([moments[-1], *(end for _, end in spans)])
-        steps, at = [], moments[0]  # (how long in the film, whether something is on its way)
-        for start, end in [*spans, (last, last)]:
-            steps += [(start - at, False)] if start > at else []
-            steps += [(end - start, True)] if end > start else []
+        steps, at = [], moments[0]  # (how long in the film, whether it may be shown shorter)
+        stops = [note.time for note in self.notes]
+        for start, end in sorted([*spans, *([stop, stop] for stop in stops), [last, last]]):
+            steps += [(start - at, start - at > LONG * usual)] if start > at else []
+            at = max(at, start)
+            steps += [(end - at, False)] if end > at else []
             at = max(at, end)
         shown = [(moments[0], 0.0)]
         for (length, _), stretched in zip(steps, _stretched(steps, seconds, pause), strict=True):
@@ -199,11 +202,11 @@ def _united(spans):
 
 
 def _stretched(steps, seconds, pause):
-    """Return for how long to show each of the steps (length, busy), so that together they last `seconds`.
+    """Return for how long to show each of the steps (length, may be cut), so that together they last `seconds`.
 
-    Idle steps last `pause` at most, and together at most half of the time.
+    What is cut short lasts `pause` at most, and together at most half of the time.
     """
-    idle = sorted((length for length, busy in steps if not busy), reverse=True)
+    idle = sorted((length for length, idle in steps if idle), reverse=True)
     rest, factor, cut = sum(length for length, _ in steps), 1.0, pause
     for number in range(len(idle) + 1):  # of the idle steps, the longest `number` are cut short
         cut = min(pause, seconds / 2 / number) if number else pause
@@ -211,4 +214,4 @@ def _stretched(steps, seconds, pause):
         if number == len(idle) or idle[number] * factor <= cut:
             break
         rest -= idle[number]
-    return [length * factor if busy else min(length * factor, cut) for length, busy in steps]
+    return [min(length * factor, cut) if idle else length * factor for length, idle in steps]

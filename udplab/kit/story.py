@@ -1,21 +1,39 @@
 """A film in words: for people who do not see it, for the notebook's text, and for the stage's caption."""
 
+import collections
+import math
+
 from udplab.kit import flight as fates
 
-SHOWN = 60  # flights that are told one by one
+SHOWN = 40  # lines that are told
 
 
-def scale(seconds):
-    """Return (unit, factor) that suit a film of this length: seconds * factor is in that unit."""
+def clock(film):
+    """Return (unit, factor, digits) in which to tell a film's times: seconds * factor is in that unit.
+
+    The digits are as many as it takes to tell one flight from the next.
+    """
+    unit, factor = _unit(film.length)
+    digits = math.ceil(-math.log10(max(film.usual(), 1e-9) * factor))
+    return unit, factor, min(max(digits, 1), 4)
+
+
+def _unit(seconds):
     if seconds < 1e-3:
         return "µs", 1e6
     return ("ms", 1e3) if seconds < 1 else ("s", 1)
 
 
-def at(seconds, length):
-    """Return a moment of a film of this length (both in s) as text, such as "37.8 µs"."""
-    unit, factor = scale(length)
-    return f"{seconds * factor:.{1 if length * factor < 1000 else 0}f} {unit}"
+def lasting(seconds):
+    """Return a length of time as text, such as "100 ms"."""
+    unit, factor = _unit(seconds)
+    return f"{seconds * factor:.3g} {unit}"
+
+
+def teller(film):
+    """Return a function that gives a moment of the film, in s, as text, such as "37.8 µs"."""
+    unit, factor, digits = clock(film)
+    return lambda seconds: f"{seconds * factor:.{digits}f} {unit}"
 
 
 def outcome(flight):
@@ -24,39 +42,39 @@ def outcome(flight):
 
 
 def story(film, shown=SHOWN):
-    """Return the text of a film: a line for each flight and each note, in the order of time; of long ones, a part."""
-    lines = [f"Predicted, not measured: {film.predicted}"] if film.predicted else []
-    told = [(each.left, _flight(film, each)) for each in film] + [(each.time, _note(film, each)) for each in film.notes]
-    told.sort(key=lambda each: each[0])
-    if len(told) <= shown:
-        lines += [line for _, line in told]
-    else:
-        lines += [line for _, line in told[: shown // 2]]
-        lines += [f"... {len(told) - shown // 2 * 2} more lines like these ..."]
-        lines += [line for _, line in told[-(shown // 2) :]]
-    return "\n".join([*lines, summary(film)])
+    """Return the text of a film: a line for what left together, and for each note, in the order of time.
+
+    Of a long film only the first and the last lines are told.
+    """
+    at, told = teller(film), {}
+    for flight in film:
+        key = flight.left, flight.source[0], flight.words, outcome(flight), flight.taken
+        told.setdefault(key, []).append(flight)
+    lines = [(key[0], _flights(at, flights)) for key, flights in told.items()]
+    lines += [(note.time, f"{at(note.time)}, {note.host}: {note.words}") for note in film.notes]
+    lines = [line for _, line in sorted(lines, key=lambda each: each[0])]
+    if len(lines) > shown:
+        half = shown // 2
+        lines = [*lines[:half], f"... {len(lines) - 2 * half} more lines ...", *lines[-half:]]
+    predicted = [f"Predicted, not measured: {film.predicted}"] if film.predicted else []
+    return "\n".join([*predicted, *lines, summary(film)])
 
 
 def summary(film):
     """Return how many frames there were and what became of them, in a line."""
-    counts = {}
-    for flight in film:
-        counts[flight.fate] = counts.get(flight.fate, 0) + 1
-    fates_told = ", ".join(f"{count} {fate}" for fate, count in counts.items())
-    return f"{len(film)} frames in {at(film.length, film.length)}: {fates_told or 'nothing moved'}."
+    counts = collections.Counter(flight.fate for flight in film)
+    told = ", ".join(f"{count} {fate}" for fate, count in counts.items()) or "nothing moved"
+    return f"{len(film)} frame{'s' * (len(film) != 1)} in {teller(film)(film.length)}: {told}."
 
 
-def _flight(film, flight):
-    when = at(flight.left, film.length)
-    until = f" to {at(flight.arrived, film.length)}" if flight.arrived is not None else ""
-    line = f"{when}{until}, {flight.source[0]} to {flight.target[0]}: {flight.words}: {outcome(flight)}"
-    if flight.taken is not None and flight.fate in (fates.DELIVERED, fates.PENDING):
-        line += f", read at {at(flight.taken, film.length)}"
+def _flights(at, flights):
+    first, targets = flights[0], ", ".join(flight.target[0] for flight in flights)
+    arrived = max((flight.arrived for flight in flights if flight.arrived is not None), default=None)
+    until = "" if arrived is None else f" to {at(arrived)}"
+    line = f"{at(first.left)}{until}, {first.source[0]} to {targets}: {first.words}: {outcome(first)}"
+    if first.taken is not None and first.fate in (fates.DELIVERED, fates.PENDING):
+        line += f", read at {at(first.taken)}"
     return line
-
-
-def _note(film, note):
-    return f"{at(note.time, film.length)}, {note.host}: {note.words}"
 
 
 def events(film):
