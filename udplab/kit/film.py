@@ -198,7 +198,7 @@ def _to(end, ends, sent, sighted):
 def _wanted(ends, source, data):
     """Return the ends of a link to which a frame from `source` is to come."""
     others = [end for end in ends if end != source]
-    if len(others) == 1 or data[0] & 1:  # a cable, or a frame for a group (IEEE 802.3)
+    if len(others) == 1 or int.from_bytes(data[:1]) & 1:  # a cable, or a frame for a group (IEEE 802.3)
         return others
     return [end for end in others if ends[end] == data[:6]] or others[:1]
 
