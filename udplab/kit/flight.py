@@ -5,6 +5,7 @@ records of programs, and from models; `kit.ladder` draws a film as a still, `kit
 """
 
 import dataclasses
+import itertools
 
 # What became of a frame. Only LOST and DROPPED are the end of what somebody wanted to arrive.
 DELIVERED = "delivered"  # a program's socket got it
@@ -163,17 +164,16 @@ class Film:
         if not moments:
             return [(0.0, 0.0)]
         last = max([moments[-1], *(end for _, end in spans)])
-        steps, at = [], moments[0]  # (how long in the film, whether it may be shown shorter)
-        stops = [note.time for note in self.notes]
-        for start, end in sorted([*spans, *([stop, stop] for stop in stops), [last, last]]):
-            steps += [(start - at, start - at > LONG * usual)] if start > at else []
-            at = max(at, start)
-            steps += [(end - at, False)] if end > at else []
-            at = max(at, end)
-        shown = [(moments[0], 0.0)]
-        for (length, _), stretched in zip(steps, _stretched(steps, seconds, pause), strict=True):
-            shown.append((shown[-1][0] + length, shown[-1][1] + stretched))
-        return shown
+        times, idle, now = [moments[0]], [], moments[0]  # where steps end, and which of them may be shown shorter
+        stops = [[note.time] * 2 for note in self.notes]
+        for start, end in sorted([*spans, *stops, [last, last]]):
+            for time, still in ((start, start - now > LONG * usual), (end, False)):
+                if time > now:
+                    times.append(time)
+                    idle.append(still)
+                    now = time
+        steps = [(end - start, still) for (start, end), still in zip(itertools.pairwise(times), idle, strict=True)]
+        return list(zip(times, itertools.accumulate(_stretched(steps, seconds, pause), initial=0.0), strict=True))
 
     def usual(self):
         """Return the median time, in seconds, that frames were on their way; 10 µs where none arrived."""

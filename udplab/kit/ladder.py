@@ -19,9 +19,9 @@ COLOURS = "#0072B2", "#007A59", "#9C4F7C", "#6B6B00"  # of datagrams, in turn, a
 ERROR, LITTLE = "#B84F00", "#6A6A6A"
 
 
-def ladder(film, ax=None):
-    """Draw a film; return its words (see `story`)."""
-    ax = picture.axes(ax, figsize=SIZE)
+def ladder(ax, film):
+    """Draw a film; return its words (see `story`). `picture.show(ladder, film)` displays it."""
+    picture.resize(ax, *SIZE)
     knots = film.schedule()
     whole = knots[-1][1] or 1.0
     columns = {name: number for number, name in enumerate(film.hosts)}
@@ -41,8 +41,8 @@ def ladder(film, ax=None):
     ax.set(xlim=(-0.35, len(columns) - 0.65), ylim=(1.03 * whole, -0.03 * whole))
     ax.spines[:].set_visible(False)
     ax.grid(False)
-    if film.predicted:
-        ax.set_title("Predicted, not measured", pad=14)
+    title = f"{len(film)} frame{'s' * (len(film) != 1)} in {teller(film)(film.length)}"
+    ax.set_title(f"Predicted, not measured: {title}" if film.predicted else title, pad=14)
     ax.figure.legend(handles=_legend(film), loc="outside lower center", ncols=4, fontsize=10)
     return story(film)
 
@@ -74,7 +74,7 @@ def _arrow(ax, flight, columns, knots, usual, scale):
         [start, end], [top, bottom], color=colour, linestyle=style, linewidth=width, solid_capstyle="butt", zorder=2
     )
     if flight.fate in fates.DEAD:
-        ax.plot(end, bottom, "X", color=picture.RED, markersize=11 * scale, markeredgecolor="white", zorder=4)
+        ax.plot(end, bottom, "X", color=picture.RED, markersize=max(11 * scale, 6), markeredgecolor="white", zorder=4)
     elif flight.fate == fates.IGNORED:
         ax.plot(end, bottom, "|", color=picture.GREY, markersize=9, zorder=3)
     else:
@@ -86,7 +86,8 @@ def _names(ax, film, columns, knots, usual, whole):
     for flight in film:
         words = flight.words.removeprefix("ICMP: ") if flight.kind == "ICMP" else f"{flight.size} bytes"
         words = flight.kind if flight.kind not in ("UDP", "fragment", "ICMP") else words
-        x = (columns[flight.source[0]] + columns[flight.target[0]]) / 2
+        start, end = columns[flight.source[0]], columns[flight.target[0]]
+        x = start + (end - start) * (0.25 if flight.arrived is None else 0.5)
         y = (shown_at(knots, flight.left) + shown_at(knots, landing(flight, usual))) / 2
         box = {"facecolor": "white", "edgecolor": "none", "pad": 1, "alpha": 0.85}
         ax.text(x, y - 0.012 * whole, words, ha="center", va="bottom", fontsize=9, bbox=box, zorder=5)

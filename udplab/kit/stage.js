@@ -248,44 +248,52 @@ function render({ model, el }) {
   told.setAttribute("role", "status");
   const calm = window.matchMedia("(prefers-reduced-motion: reduce)");
   const out = sender(model);
-  let scene, drawing, end = 0, shown = 0, playing = false, asked = 0, last = 0, spoken = 0;
+  let scene, drawing, end = 0, playing = false, asked = 0, last = 0, spoken = 0;
+  let shown = 0, time = 0; // the present moment on the stage, and in the film
 
-  const time = () => between(scene.knots, shown, 1, 0);
-  const happened = () => scene.events.filter(([when]) => when <= time() + 1e-12).length; // of the events, how many
+  const happened = () => scene.events.filter(([when]) => when <= time).length; // of the events, how many
+
+  function go(moment) {
+    shown = Math.min(moment, end);
+    time = between(scene.knots, shown, 1, 0);
+  }
+
+  function jump(moment) {
+    time = moment;
+    shown = between(scene.knots, moment, 0, 1);
+  }
 
   function show(tell) {
-    const moment = time(), event = scene.events[happened() - 1];
+    const event = scene.events[happened() - 1];
     const ahead = Math.min(shown + 1e-3, end); // how fast the film runs from here on
     const slower = 1e-3 / (between(scene.knots, ahead, 1, 0) - between(scene.knots, ahead - 1e-3, 1, 0));
-    drawing.show(moment);
-    root.dataset.time = moment;
+    drawing.show(time);
+    root.dataset.time = time;
     slider.value = shown;
-    now.textContent = `${amount(moment, scene.clock)} of ${amount(scene.length, scene.clock)}`
+    now.textContent = `${amount(time, scene.clock)} of ${amount(scene.length, scene.clock)}`
       + (Number.isFinite(slower) ? `, ${rounded(slower / speed.value)} times slower` : "");
-    slider.setAttribute("aria-valuetext", amount(moment, scene.clock));
+    slider.setAttribute("aria-valuetext", amount(time, scene.clock));
     caption.textContent = event?.[1] ?? "";
     if (tell) told.textContent = caption.textContent;
     play.textContent = playing ? "❚❚ Pause" : "▶ Play";
   }
 
-  function jump(moment) { shown = between(scene.knots, moment, 0, 1); }
-
   function move(by) {
     stop();
     const next = scene.events[by > 0 ? happened() : happened() - 2];
-    if (next) jump(next[0]); else shown = by > 0 ? end : 0;
+    if (next) jump(next[0]); else go(by > 0 ? end : 0);
     show(true);
   }
 
   function tick(clock) {
     if (!playing) return;
-    if (!calm.matches) shown += ((clock - last) / 1000) * speed.value;
+    if (!calm.matches) go(shown + ((clock - last) / 1000) * speed.value);
     else if (clock - last >= 1500 / speed.value) { // less motion: from event to event, and nothing in between
       const next = scene.events[happened()];
-      if (next) jump(next[0]); else shown = end;
+      if (next) jump(next[0]); else go(end);
     }
     if (!calm.matches || clock - last >= 1500 / speed.value) last = clock;
-    if (shown >= end) { shown = end; playing = false; }
+    if (shown >= end) playing = false;
     const tell = !playing || clock - spoken > 2000; // a screen reader cannot follow each event
     if (tell) spoken = clock;
     show(tell);
@@ -293,7 +301,7 @@ function render({ model, el }) {
   }
 
   function start() {
-    if (shown >= end) shown = 0;
+    if (shown >= end) go(0);
     playing = true;
     last = performance.now();
     asked = requestAnimationFrame(tick);
@@ -336,7 +344,7 @@ function render({ model, el }) {
     scene = model.get("_scene");
     drawing = picture(svg, scene, press);
     end = scene.knots.at(-1)[1];
-    shown = 0;
+    go(0);
     slider.max = end;
     predicted.textContent = scene.predicted && `Predicted, not measured: ${scene.predicted}`;
     offer();
@@ -347,13 +355,13 @@ function render({ model, el }) {
   function changed() {
     begin();
     if (!calm.matches) start();
-    else { shown = end; show(true); }
+    else { go(end); show(true); }
   }
 
   play.addEventListener("click", () => { if (playing) { stop(); show(true); } else start(); });
   back.addEventListener("click", () => move(-1));
   step.addEventListener("click", () => move(1));
-  slider.addEventListener("input", () => { stop(); shown = Number(slider.value); show(true); });
+  slider.addEventListener("input", () => { stop(); go(Number(slider.value)); show(true); });
   const watched = { "change:_scene": changed, "change:buttons": offer, "change:pressed": offer, "change:sliders": slides };
   for (const [name, handler] of Object.entries(watched)) model.on(name, handler);
   begin();

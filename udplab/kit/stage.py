@@ -8,20 +8,16 @@ stage.on(lambda event: ...)               # {"type": "press", "name": "router1"}
                                           # {"type": "slide", "name": "MTU", "link": "client--router1", "value": 1400}
 """
 
-import io
 from pathlib import Path
 
 import anywidget
 import traitlets
-from IPython.display import Image, display
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from IPython.display import display
 
 from udplab.kit import picture
 from udplab.kit.flight import Film
-from udplab.kit.ladder import SIZE, ladder
+from udplab.kit.ladder import ladder
 from udplab.kit.scene import scene
-from udplab.kit.story import summary
 
 HERE = Path(__file__).parent
 
@@ -81,10 +77,5 @@ class Stage(anywidget.AnyWidget):
 
 def show(film):
     """Show a film as a still picture with its words, which stay in the page without a kernel, and then as a stage."""
-    with picture.style():
-        canvas, png = FigureCanvasAgg(Figure(figsize=SIZE)), io.BytesIO()
-        words = ladder(film, canvas.figure.subplots())
-        canvas.print_png(png)
-    display(Image(png.getvalue(), alt=summary(film)))
-    print(words)
+    picture.show(ladder, film)
     display(Stage(film))

@@ -213,7 +213,7 @@ class Host:
         self.address, self.broadcast = plan.interfaces[0].address, plan.interfaces[0].broadcast
         self.mac, self.link_local = plan.interfaces[0].mac, plan.interfaces[0].link_local
         self._network, self._indexes = network, indexes
-        self.given = weakref.WeakSet()  # the sockets that live on it and in this process
+        self.given = weakref.WeakSet()  # its sockets in this process
 
     def __repr__(self):
         return f"<Host {self.name}: {', '.join(f'{i.name} {i.address}' for i in self.interfaces)}>"
