@@ -254,7 +254,7 @@ function render({ model, el }) {
   const happened = () => scene.events.filter(([when]) => when <= time).length; // of the events, how many
 
   function go(moment) {
-    shown = Math.min(moment, end);
+    shown = moment > end - 1e-6 ? end : moment; // a range input rounds its end
     time = between(scene.knots, shown, 1, 0);
   }
 
