@@ -21,11 +21,11 @@ axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="no ax
 
 KIT = Path(stages.__file__).parent
 THEMES = {
-    "light": "--jp-ui-font-color1: rgba(0,0,0,.87); --jp-layout-color1: #fff; --jp-layout-color2: #eee",
-    "dark": "--jp-ui-font-color1: rgba(255,255,255,.87); --jp-layout-color1: #111; --jp-layout-color2: #212121",
+    "light": "--jp-ui-font-color1: rgba(0,0,0,.87); --jp-layout-color0: #fff; --jp-layout-color2: #eee",
+    "dark": "--jp-ui-font-color1: rgba(255,255,255,.87); --jp-layout-color0: #111; --jp-layout-color2: #212121",
 }
 PAGE = """<!doctype html><html lang="en"><title>A stage</title><style>:root {%s}
-body {background: var(--jp-layout-color1)} %s</style><body><main></main><script type="module">
+body {background: var(--jp-layout-color0)} %s</style><body><main></main><script type="module">
 import widget from "/widget.js";
 window.start = (traits, slow) => {
     const handlers = {}, call = (name, ...given) => (handlers[name] ?? []).forEach(handler => handler(...given));
@@ -357,7 +357,7 @@ def test_an_empty_film_shows_the_network(opened):
 def test_the_slider_is_dragged_typed_and_named(opened):
     traits = {"words": "payload", "value": 3000, "low": 0, "high": 65507, "step": 1, "unit": "bytes"}
     page = opened("slider", traits)
-    handle, typed = page.get_by_label("payload (bytes)", exact=True), page.get_by_label("payload (bytes), typed")
+    handle, typed = (page.get_by_label(f"payload (0 to 65,507 bytes){more}", exact=True) for more in ("", ", typed"))
     typed.fill("65507")
     assert page.evaluate("window.sent") == []  # not at each digit
     page.keyboard.press("Enter")
@@ -418,7 +418,7 @@ def test_in_jupyterlab(browser, browser_context_args, lab):
     second.get_by_role("button", name="Ask the server").focus()
     page.keyboard.press("Enter")
     second.locator("[role=button][aria-pressed=true]").wait_for()  # Python was asked, and has answered
-    page.get_by_label("number, typed").fill("7")
+    page.get_by_label("number (1 to 9), typed").fill("7")
     page.keyboard.press("Enter")
     page.locator(".udplab-slider input[type=range]").evaluate("each => each.value === '7'")
     context.close()

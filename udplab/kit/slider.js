@@ -5,10 +5,10 @@ function render({ model, el }) {
   const root = el.appendChild(Object.assign(document.createElement("div"), { className: "udplab-slider" }));
   root.dataset.lmSuppressShortcuts = "true"; // JupyterLab's single-key shortcuts are not for what is typed here
   const name = document.createElement("span");
-  name.textContent = unit ? `${words} (${unit})` : words;
-  const reach = `${low.toLocaleString("en")} to ${high.toLocaleString("en")}${unit && ` ${unit}`}`;
+  const reach = [low, high].map(end => end.toLocaleString("en")).join(" to ");
+  name.textContent = `${words} (${reach}${unit && ` ${unit}`})`;
   const inputs = ["range", "number"].map(type => Object.assign(document.createElement("input"), {
-    type, min: low, max: high, step, title: reach, ariaLabel: type === "range" ? name.textContent : `${name.textContent}, typed`,
+    type, min: low, max: high, step, ariaLabel: type === "range" ? name.textContent : `${name.textContent}, typed`,
   }));
   root.append(name, ...inputs);
 

@@ -4,6 +4,7 @@ The handle of ipywidgets' slider has no name that a screen reader could say, and
 be set to one of 65,508 sizes: hence both.
 """
 
+import math
 from pathlib import Path
 
 import anywidget
@@ -21,11 +22,11 @@ class Slider(anywidget.AnyWidget):
     _esm = HERE / "slider.js"
     _css = HERE / "slider.css"
     words = traitlets.Unicode().tag(sync=True)
-    value = traitlets.Any().tag(sync=True)
-    low = traitlets.Any().tag(sync=True)
-    high = traitlets.Any().tag(sync=True)
+    value = traitlets.Union([traitlets.Int(), traitlets.Float()]).tag(sync=True)
+    low = traitlets.Union([traitlets.Int(), traitlets.Float()]).tag(sync=True)
+    high = traitlets.Union([traitlets.Int(), traitlets.Float()]).tag(sync=True)
     unit = traitlets.Unicode().tag(sync=True)
-    step = traitlets.Any().tag(sync=True)
+    step = traitlets.Union([traitlets.Int(), traitlets.Float()]).tag(sync=True)
 
     def __init__(self, words, value, low, high, unit="", step=1):
         super().__init__(words=words, value=value, low=low, high=high, unit=unit, step=step)
@@ -33,11 +34,7 @@ class Slider(anywidget.AnyWidget):
     @traitlets.validate("value")
     def _within(self, proposal):
         """Keep the value between both ends, and of the kind that `step` is, whatever the page sends."""
-        try:
-            number = float(proposal["value"])
-            kept = min(max(number, self.low), self.high)  # False for nan
-            if not self.low <= kept <= self.high:
-                raise ValueError
-        except (TypeError, ValueError):
-            raise traitlets.TraitError(f"{self.words}: a number from {self.low} to {self.high}") from None
+        kept = min(max(proposal["value"], self.low), self.high)
+        if math.isnan(kept):
+            raise traitlets.TraitError(f"{self.words}: a number from {self.low} to {self.high}")
         return round(kept) if isinstance(self.step, int) else kept
