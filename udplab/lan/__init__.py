@@ -30,6 +30,7 @@ from udplab.kit.calm import uninterrupted
 from udplab.lan.capture import Capture
 from udplab.lan.plan import plan_path, plan_switch
 from udplab.lan.process import GONE, PATIENCE, LanError, hand_over, stop, unavailable
+from udplab.lan.record import record
 
 __all__ = ["Host", "LanError", "Network", "path", "stop", "switch", "unavailable"]
 
@@ -64,6 +65,7 @@ class Network:
     def __init__(self, hosts, switched):
         links = {interface.link for host in hosts for interface in host.interfaces}
         self._hops = 12 * len(links)  # see Host.settle
+        self.switched = switched
         self._sockets = weakref.WeakSet()
         self._lock = threading.Lock()
         self._number = 0
@@ -165,6 +167,10 @@ class Network:
     def __repr__(self):
         return f"<Network: {', '.join(f'{host.name} {host.address}' for host in self)}>"
 
+    def record(self, room=32 << 20):
+        """Record what moves, in a `with` block: see `udplab.lan.record.record`."""
+        return record(self, room)
+
     def close(self):
         """Take the network away; close the sockets that its hosts gave, which ends the servers on them.
 
@@ -207,6 +213,7 @@ class Host:
         self.address, self.broadcast = plan.interfaces[0].address, plan.interfaces[0].broadcast
         self.mac, self.link_local = plan.interfaces[0].mac, plan.interfaces[0].link_local
         self._network, self._indexes = network, indexes
+        self.given = weakref.WeakSet()  # its sockets in this process
 
     def __repr__(self):
         return f"<Host {self.name}: {', '.join(f'{i.name} {i.address}' for i in self.interfaces)}>"
@@ -230,6 +237,7 @@ class Host:
         if made is None:  # the kernel drops what a process with no descriptor left is given (unix(7), MSG_CTRUNC)
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         made.set_inheritable(False)
+        self.given.add(made)
         return made
 
     def capture(self, interface="eth0", room=8 << 20):

@@ -1,0 +1,424 @@
+"""The stage and the slider in a real browser: what moves at a time is where the film says, and all of it can be used.
+
+Most tests need no JupyterLab: a page imports the module, with a model that stands in for the widget's.
+"""
+
+import itertools
+import re
+from pathlib import Path
+
+import pytest
+
+from udplab.kit import flight as fates
+from udplab.kit import scene as scenes
+from udplab.kit import stage as stages
+from udplab.kit.flight import Film, Note
+from udplab.kit.told import Hop, Sent, loopback, model
+from udplab.lan.plan import plan_path, plan_switch
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="no playwright: uv installs it")
+axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="no axe-playwright-python: uv installs it")
+
+KIT = Path(stages.__file__).parent
+THEMES = {
+    "light": "--jp-ui-font-color1: rgba(0,0,0,.87); --jp-layout-color0: #fff; --jp-layout-color2: #eee",
+    "dark": "--jp-ui-font-color1: rgba(255,255,255,.87); --jp-layout-color0: #111; --jp-layout-color2: #212121",
+}
+PAGE = """<!doctype html><html lang="en"><title>A stage</title><style>:root {%s}
+body {background: var(--jp-layout-color0)} %s</style><body><main></main><script type="module">
+import widget from "/widget.js";
+window.start = (traits, slow) => {
+    const handlers = {}, call = (name, ...given) => (handlers[name] ?? []).forEach(handler => handler(...given));
+    window.sent = [];
+    window.done = () => call("msg:custom", {type: "done"});
+    window.model = {
+        get: name => traits[name],
+        set(name, value) { const old = traits[name]; traits[name] = value; if (old !== value) call(`change:${name}`); },
+        on: (name, handler) => (handlers[name] ??= []).push(handler),
+        off: (name, handler) => { handlers[name] = handlers[name].filter(each => each !== handler); },
+        send(message) { window.sent.push(message); if (!slow) setTimeout(window.done); },
+        save_changes() { window.sent.push(traits.value); },
+    };
+    window.left = () => Object.values(handlers).flat().length;
+    window.end = widget.render({model: window.model, el: document.querySelector("main")});
+};
+window.ready = true;
+</script></body></html>"""
+
+
+def path_film():
+    hops = [
+        Hop("client", "router1", 1500, part=(0, 1480)),
+        Hop("client", "router1", 600, "fragment", part=(1480, 580)),
+        Hop("router1", "server", 1400, fate=fates.DELIVERED, at=1),
+        Hop("router1", "client", 576, "ICMP", "ICMP: too big", at=1.5, datagram=2),
+        Hop("router1", "server", 900, fate=fates.LOST, at=2, datagram=3),
+        Hop("router1", "server", 90, fate=fates.DROPPED, why="the queue is full", at=3.5, datagram=4),
+    ]
+    return model(plan_path((1500, 1400)), hops, "an example")
+
+
+def switch_film():
+    names = "alice", "bob", "carol"
+    hops = [Hop("alice", name, 60, fate=fates.DELIVERED, at=0) for name in names[1:]]
+    hops += [Hop("bob", "router", 300, at=1), Hop("router", "dave", 300, fate=fates.IGNORED, at=2)]
+    return model(plan_switch(names, ("dave",)), hops, "an example", switched=True)
+
+
+@pytest.fixture
+def opened(browser, request):
+    """Return a function that opens a widget in a page of its own: (module, traits) -> page."""
+    contexts = []
+
+    def open_page(name, traits, theme="light", slow=False, **options):
+        contexts.append(browser.new_context(**({"viewport": {"width": 1280, "height": 800}} | options)))
+        page = contexts[-1].new_page()
+        page.set_default_timeout(30_000)
+        page.errors = []
+        page.on("pageerror", lambda error: page.errors.append(str(error)))
+        text = PAGE % (THEMES[theme], (KIT / f"{name}.css").read_text())
+        script = (KIT / f"{name}.js").read_text(encoding="utf-8")
+        page.route("**/*", lambda route: route.fulfill(body=text, content_type="text/html"))
+        page.route("**/*.js", lambda route: route.fulfill(body=script, content_type="text/javascript; charset=utf-8"))
+        page.goto("http://stage.test/")
+        page.wait_for_function("window.ready")
+        page.evaluate("([traits, slow]) => window.start(traits, slow)", [traits, slow])
+        return page
+
+    yield open_page
+    for context in contexts:
+        assert [page.errors for page in context.pages] == [[]] * len(context.pages)
+        context.close()
+
+
+def stage(opened, film, buttons=(), pressed=(), sliders=(), **options):
+    traits = {
+        "_scene": scenes.scene(film),
+        "buttons": dict(buttons),
+        "pressed": list(pressed),
+        "sliders": list(sliders),
+    }
+    return opened("stage", traits, **options)
+
+
+def at(page, shown):
+    """Move the slider to a time on the stage, in seconds; return the film's time that the stage then shows."""
+    page.get_by_label("Time in the film").evaluate(
+        "(slider, to) => { slider.value = to; slider.dispatchEvent(new Event('input')); }", shown
+    )
+    return float(page.locator(".udplab-stage").get_attribute("data-time"))
+
+
+def moving(page):
+    """Return {number of the flight: (x, y)} of what moves, as it is drawn."""
+    found = page.locator(".moving[data-flight]").evaluate_all(
+        "all => all.map(each => [each.dataset.flight, each.getAttribute('transform')])"
+    )
+    return {int(number): tuple(map(float, re.findall(r"-?[\d.]+", where))) for number, where in found}
+
+
+def expected(film, time):
+    """Say it independently: who is on its way at a time, and which share of its way is behind it."""
+    shares = {}
+    for number, flight in enumerate(film):
+        end = flight.arrived if flight.arrived is not None else flight.left + film.usual() / 2
+        if flight.left <= time < end:
+            share = (time - flight.left) / (end - flight.left)
+            shares[number] = share if flight.arrived is not None else share / 2
+    return shares
+
+
+@pytest.mark.parametrize("film", [path_film(), switch_film()], ids=["path", "switch"])
+def test_what_moves_at_a_time_is_where_the_film_says(opened, film):
+    page, drawn = stage(opened, film), scenes.scene(film)
+    seen, last = set(), film.schedule()[-1][1]
+    for step in [*range(101), 30, 80, 3]:  # backwards too
+        time = at(page, last * step / 100)
+        where, shares = moving(page), expected(film, time)
+        assert where.keys() == shares.keys()
+        for number, share in shares.items():
+            corners = drawn["routes"][drawn["flights"][number][0]]["corners"]
+            lengths = [abs(x1 - x0) + abs(y1 - y0) for (x0, y0), (x1, y1) in itertools.pairwise(corners)]
+            gone = share * sum(lengths)  # all ways are level or upright
+            for (x0, y0), (x1, y1), length in zip(corners, corners[1:], lengths, strict=False):
+                if gone <= length or (x1, y1) == tuple(corners[-1]):
+                    here = x0 + (x1 - x0) * gone / (length or 1), y0 + (y1 - y0) * gone / (length or 1)
+                    break
+                gone -= length
+            assert where[number] == pytest.approx(here, abs=0.2)
+        seen |= shares.keys()
+    assert seen == set(range(len(film)))
+
+
+def test_ways_lead_from_box_to_box():
+    for film in (path_film(), switch_film()):
+        drawn = scenes.scene(film)
+        boxes = {node["name"]: node for node in drawn["nodes"]}
+        for flight, [number, *_] in zip(film, drawn["flights"], strict=True):
+            route = drawn["routes"][number]
+            assert route["to"] == flight.target[0]
+            for end, (x, y) in zip(
+                (flight.source, flight.target), (route["corners"][0], route["corners"][-1]), strict=True
+            ):
+                box = boxes[end[0]]
+                assert abs(x - box["x"]) <= box["half"] + 0.1 and abs(y - box["y"]) <= box["tall"] + 0.1
+
+
+def test_fragments_are_to_scale_and_no_message_hangs_on_colour_alone(opened):
+    page = stage(opened, path_film())
+    at(page, 8 * 0.1)
+    [wide] = page.locator(".moving[data-flight='0'] rect").evaluate_all(
+        "all => all.map(each => +each.getAttribute('width'))"
+    )
+    at(page, 8 * 0.4)
+    [narrow] = page.locator(".moving[data-flight='1'] rect").evaluate_all(
+        "all => all.map(each => +each.getAttribute('width'))"
+    )
+    assert wide / narrow == pytest.approx(1500 / 600, rel=0.01)
+    assert page.locator(".moving[data-flight='1'] text").text_content() == "1"
+    assert page.locator(".moving[data-flight='3'] text").text_content() == "!"
+
+
+def test_crosses_and_counts_tell_what_was_lost_dropped_and_delivered(opened):
+    page = stage(opened, path_film())
+    assert page.locator("[data-cross]").count() == 0
+    at(page, 9)  # the end
+    assert page.locator("[data-cross]").count() == 2  # one on the link, one at the server
+    assert page.locator("svg").get_by_text("✓ 1 ✗ 1").count() == 1
+
+
+def test_a_queue_fills_and_spills(opened):
+    sends = [Sent(n * 1e-5, "client", "server", b"x", arrived=n * 1e-5 + 5e-6) for n in range(30)]
+    film = loopback(sends, [])
+    film.flights = [
+        each if n > 19 else fates.Flight(**(vars(each) | {"fate": fates.QUEUED, "why": ""}))
+        for n, each in enumerate(film)
+    ]
+    page = stage(opened, film)
+    at(page, 4.05)
+    assert "15 in the queue" in page.locator("svg").text_content()
+    at(page, 9)  # the end
+    assert "20 in the queue" in page.locator("svg").text_content()
+    assert page.locator("[data-cross]").get_attribute("data-cross") == "10"
+
+
+def test_it_plays_pauses_and_plays_to_the_end(opened):
+    page = stage(opened, path_film())
+    play = page.locator("button.play")
+    assert play.inner_text() == "▶ Play"
+    page.get_by_label("Speed").select_option("4")
+    play.click()
+    page.wait_for_function("document.querySelector('.udplab-stage').dataset.time > 5e-6")
+    play.click()
+    stopped = page.locator(".udplab-stage").get_attribute("data-time")
+    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    assert page.locator(".udplab-stage").get_attribute("data-time") == stopped and play.inner_text() == "▶ Play"
+    play.click()
+    page.get_by_text("▶ Play").wait_for()
+    assert float(page.locator(".udplab-stage").get_attribute("data-time")) == pytest.approx(path_film().length)
+
+
+def test_the_keyboard_alone_suffices_and_each_event_is_told(opened):
+    film = path_film()
+    film.notes.append(Note(25e-6, "client", "no answer: asks again"))
+    page, told = stage(opened, film, buttons={"router1": "Silence router1"}), []
+    names = []
+    for _ in range(6):
+        page.keyboard.press("Tab")
+        names.append(page.evaluate("document.activeElement.ariaLabel || document.activeElement.textContent"))
+    steps = ["Back to the event before", "On to the next event"]
+    assert names == ["Silence router1", "▶ Play", *steps, "Time in the film", "Speed"]
+    page.get_by_label("On to the next event").focus()
+    for _ in range(20):
+        page.keyboard.press("Enter")
+        told.append(page.get_by_role("status").inner_text())
+    words = [words for _, words in scenes.scene(film)["events"]]
+    assert list(dict.fromkeys(told)) == words[1:]
+    assert "client: no answer: asks again." in " ".join(words)
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Space")
+    assert page.get_by_role("status").inner_text() == words[-2]
+
+
+def test_it_stands_still_for_readers_who_ask_for_less_motion(opened):
+    page = stage(opened, path_film(), reduced_motion="reduce")
+    page.get_by_label("Speed").select_option("4")
+    page.locator("button.play").click()
+    times = page.evaluate(
+        """() => new Promise(done => {
+            const seen = new Set(), stage = document.querySelector('.udplab-stage');
+            const look = () => {
+                seen.add(stage.dataset.time);
+                document.querySelector('.play').textContent.includes('Play') && seen.size > 1
+                    ? done([...seen]) : requestAnimationFrame(look);
+            };
+            look();
+        })"""
+    )
+    moments = [time for time, _ in scenes.scene(path_film())["events"]]
+    assert len(times) <= len(moments) + 1  # it jumps from event to event
+    page.evaluate("scene => window.model.set('_scene', scene)", scenes.scene(switch_film()))
+    assert page.locator("button.play").inner_text() == "▶ Play"  # nothing starts by itself
+    assert moving(page) == {}
+
+
+def test_a_new_film_starts_at_once(opened):
+    page = stage(opened, path_film())
+    page.evaluate("scene => window.model.set('_scene', scene)", scenes.scene(switch_film()))
+    assert page.locator("button.play").inner_text() == "❚❚ Pause"
+    page.wait_for_function("document.querySelector('.udplab-stage').dataset.time > 1e-6")
+    assert page.locator(".node").all_text_contents()[-1].startswith("router")
+    page.evaluate("window.end()")
+    assert page.evaluate("window.left()") == 0  # no handler stays
+
+
+def test_the_reader_presses_hosts_and_links(opened):
+    names = {"router1": "Silence router1", "client--router1": "Flip a bit here", "nobody": "?"}
+    page = stage(opened, path_film(), buttons=names, pressed=["router1"])
+    router = page.get_by_role("button", name="Silence router1")
+    assert router.get_attribute("aria-pressed") == "true"
+    router.click()
+    page.get_by_role("button", name="Flip a bit here").focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Space")
+    page.wait_for_function("window.sent.length === 3")
+    press = {"type": "press", "name": "client--router1"}
+    assert page.evaluate("window.sent") == [{"type": "press", "name": "router1"}, press, press]
+    page.evaluate("window.model.set('pressed', [])")
+    assert router.get_attribute("aria-pressed") == "false"
+    router.focus()
+    page.evaluate("scene => window.model.set('_scene', scene)", scenes.scene(path_film()))
+    assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "Silence router1"  # the place is kept
+
+
+def test_the_reader_drags_an_mtu_and_python_gets_the_latest(opened):
+    slider = {
+        "link": "client--router1",
+        "name": "MTU",
+        "min": 500,
+        "max": 1500,
+        "step": 10,
+        "value": 1500,
+        "unit": "bytes",
+    }
+    page = stage(opened, path_film(), sliders=[slider], slow=True)
+    handle, typed = page.get_by_label("MTU of client to router1, bytes").all()
+    for value in (1000, 900, 800):
+        handle.fill(str(value))
+    assert page.evaluate("window.sent") == [{"type": "slide", "name": "MTU", "link": "client--router1", "value": 1000}]
+    assert typed.input_value() == "800"
+    page.evaluate("window.done()")
+    assert [event["value"] for event in page.evaluate("window.sent")] == [1000, 800]
+    page.evaluate("window.done()")
+    typed.fill("9999")
+    page.keyboard.press("Enter")
+    assert page.evaluate("window.sent.at(-1).value") == 1500 and handle.input_value() == "1500"
+    page.evaluate("window.done()")
+    handle.focus()
+    page.keyboard.press("ArrowLeft")
+    assert page.evaluate("window.sent.at(-1).value") == 1490
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("film", [path_film(), switch_film()], ids=["path", "switch"])
+def test_nothing_bars_the_way_and_nothing_is_clipped(opened, film, theme):
+    slider = {"link": "client--router1", "name": "MTU", "min": 500, "max": 1500, "value": 1500}
+    page = stage(opened, film, buttons={"router1": "Silence it", "bob": "Send to bob"}, sliders=[slider], theme=theme)
+    for shown in (0.5, 9):
+        at(page, shown)
+        violations = axe.Axe().run(page).response["violations"]
+        violations = [each for each in violations if each["id"] not in ("page-has-heading-one", "region")]
+        assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in violations] == []
+    outside = page.evaluate(
+        """() => {
+            const area = document.querySelector('svg').getBoundingClientRect();
+            return [...document.querySelectorAll('svg text')].filter(text => {
+                const box = text.getBoundingClientRect();
+                return box.left < area.left - 1 || box.right > area.right + 1 || box.top < area.top - 1
+                    || box.bottom > area.bottom + 1;
+            }).map(text => text.textContent);
+        }"""
+    )
+    assert outside == []
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_an_empty_film_shows_the_network(opened):
+    page = stage(opened, Film(path_film().nodes, path_film().links))
+    assert page.locator(".node").count() == 3
+    page.locator("button.play").click()
+    page.get_by_label("On to the next event").click()
+    assert page.locator(".now").inner_text() == "0.0 µs of 0.0 µs"
+
+
+# --- The slider ---
+
+
+def test_the_slider_is_dragged_typed_and_named(opened):
+    traits = {"words": "payload", "value": 3000, "low": 0, "high": 65507, "step": 1, "unit": "bytes"}
+    page = opened("slider", traits)
+    handle, typed = (page.get_by_label(f"payload (0 to 65,507 bytes){more}", exact=True) for more in ("", ", typed"))
+    typed.fill("65507")
+    assert page.evaluate("window.sent") == []  # not at each digit
+    page.keyboard.press("Enter")
+    assert page.evaluate("window.model.get('value')") == 65507 and handle.input_value() == "65507"
+    box = handle.bounding_box()
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    assert 30_000 < page.evaluate("window.model.get('value')") < 35_000
+    page.keyboard.press("Home")
+    assert page.evaluate("window.model.get('value')") == 0 and typed.input_value() == "0"
+    typed.fill("99999")
+    page.keyboard.press("Enter")
+    assert page.evaluate("window.model.get('value')") == 65507
+    typed.fill("")
+    page.keyboard.press("Tab")
+    assert typed.input_value() == "65507"
+    page.evaluate("window.model.set('value', 12)")
+    assert (handle.input_value(), typed.input_value()) == ("12", "12")
+    violations = axe.Axe().run(page).response["violations"]
+    assert [each["id"] for each in violations if each["id"] not in ("page-has-heading-one", "region")] == []
+
+
+# --- In JupyterLab ---
+
+CELLS = """from udplab.kit.stage import Stage, show
+from udplab.kit.slider import Slider
+from udplab.kit.told import Read, Sent, loopback
+film = loopback([Sent(0.0, "client", "server", b"hi")], [Read(3e-5, "server", b"hi", 2)])
+show(film)
+stage, slider = Stage(film, buttons={"server": "Ask the server"}), Slider("number", 5, 1, 9)
+stage.on(lambda event: setattr(stage, "pressed", [event["name"]]))
+display(stage, slider)"""
+
+
+def test_in_jupyterlab(browser, browser_context_args, lab):
+    cell = {"cell_type": "code", "id": "stage", "metadata": {}, "source": CELLS, "outputs": [], "execution_count": None}
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    notebook = {"nbformat": 4, "nbformat_minor": 5, "metadata": kernel, "cells": [cell]}
+    context = browser.new_context(**browser_context_args)
+    context.set_default_timeout(120_000)
+    page = context.new_page()
+    page.goto(lab, timeout=120_000)
+    page.wait_for_function("window.jupyterapp?.serviceManager.isReady")
+    page.evaluate(
+        "async content => { await window.jupyterapp.serviceManager.contents.save('stage.ipynb', content); }",
+        {"type": "notebook", "format": "json", "content": notebook},
+    )
+    page.goto(lab.replace("/lab?", "/lab/tree/stage.ipynb?reset&"), timeout=120_000)
+    page.wait_for_function(
+        "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'", timeout=120_000
+    )
+    page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
+    page.locator(".udplab-stage").nth(1).wait_for()
+    assert page.locator(".jp-OutputArea-output img").get_attribute("alt").startswith("Picture: 1 frame in 30.0 µs")
+    page.locator(".jp-OutputArea-output", has_text="client to server: 2 bytes of UDP: delivered").first.wait_for()
+    first, second = page.locator(".udplab-stage").all()
+    first.locator("button.play").click()
+    page.wait_for_function("document.querySelector('.udplab-stage').dataset.time > 1e-6")
+    second.get_by_role("button", name="Ask the server").focus()
+    page.keyboard.press("Enter")
+    second.locator("[role=button][aria-pressed=true]").wait_for()  # Python was asked, and has answered
+    page.get_by_label("number (1 to 9), typed").fill("7")
+    page.keyboard.press("Enter")
+    page.locator(".udplab-slider input[type=range]").evaluate("each => each.value === '7'")
+    context.close()

@@ -1,0 +1,175 @@
+"""Films of what really happened on the LAN: its frames, its sockets, and that nothing stays behind."""
+
+import os
+import socket
+import threading
+
+import pytest
+
+from udplab import lan
+from udplab.kit import flight as fates
+
+pytestmark = pytest.mark.skipif(lan.unavailable() is not None, reason=str(lan.unavailable()))
+
+UDP = "UDP", "fragment"
+
+
+@pytest.fixture
+def path():
+    """Return a function that builds a path, with a socket on the server and one that is connected to it."""
+    nets = []
+
+    def build(*mtus, forbid=False):
+        net = lan.path(*mtus)
+        nets.append(net)
+        server, client = net["server"].socket(), net["client"].socket()
+        server.bind(("", 1060))
+        client.connect((net["server"].address, 1060))
+        client.send(b"so that nobody has to ask by ARP")
+        net["client"].settle()
+        server.recv(100)
+        if forbid:
+            client.setsockopt(socket.IPPROTO_IP, 10, 2)  # IP_MTU_DISCOVER, IP_PMTUDISC_DO
+        return net, server, client
+
+    yield build
+    for net in nets:
+        net.close()
+
+
+def test_every_piece_of_3000_bytes_over_two_routers(path):
+    net, _, client = path(1500, 1400, 1280)
+    with net.record() as film:
+        client.send(bytes(3000))
+    film = film.only(*UDP)
+    assert len(film) == 15 and {each.datagram for each in film} == {1}
+    assert [each.part for each in film if each.target[0] == "server"] == [
+        (0, 1256), (1256, 120), (1376, 104), (1480, 1256), (2736, 120), (2856, 104), (2960, 48),
+    ]  # fmt: skip
+    assert all(each.left < each.arrived for each in film) and film.length < 0.1
+    assert film[-1].fate == fates.QUEUED
+    kept = [each for each in film if each.target[0] == "server"][:-1]
+    assert {each.taken for each in kept} == {film[-1].arrived}
+    assert {each.fate for each in film if each.target[0] != "server"} == {fates.FORWARDED}
+
+
+def test_all_of_65507_bytes(path):
+    net, _, client = path(1500, 1400, 1280)
+    with net.record() as film:
+        client.send(bytes(65507))
+    film = film.only(*UDP)
+    assert {each.fate for each in film} == {fates.FORWARDED, fates.TAKEN, fates.QUEUED}
+    assert sum(each.part[1] for each in film if each.target[0] == "server") == 65515
+
+
+def test_the_four_sends_and_the_message_that_waits_at_the_socket(path):
+    net, server, client = path(1500, 1400, forbid=True)
+    with net.record() as film:
+        for size in (1472, 1472, 1372, 1372):
+            try:
+                client.send(bytes(size))
+            except OSError as error:
+                film.error("client", f"{size} bytes: {error.strerror}")
+            net["client"].settle()
+        film.read("server", server.recv(2000))
+    assert len(film.notes) == 2
+    film = film.only("UDP", "ICMP")
+    assert [(each.source[0], each.target[0], each.kind, each.fate) for each in film][:2] == [
+        ("client", "router1", "UDP", fates.DROPPED), ("router1", "client", "ICMP", fates.PENDING),
+    ]  # fmt: skip
+    assert film[1].cause == 0 and film[1].taken == pytest.approx(film.notes[0].time)
+    assert film[-1].fate == fates.DELIVERED and film[-1].taken > film[-1].arrived
+
+
+def test_an_error_that_waits_at_a_socket_is_still_there_after_the_film(path):
+    net, server, client = path(1500)
+    server.close()
+    with net.record() as film:
+        client.send(b"anybody?")
+    assert [each.fate for each in film.only("UDP", "ICMP")] == [fates.DROPPED, fates.PENDING]
+    with pytest.raises(ConnectionRefusedError):
+        client.send(b"the film has not taken it away")
+
+
+def test_a_black_hole(path):
+    net, _, client = path(1500, 1400, forbid=True)
+    net["router1"].send_icmp(False)
+    with net.record() as film:
+        client.send(bytes(1472))
+    [flight] = film.only("UDP", "ICMP")
+    assert flight.fate == fates.DROPPED and "no ICMP message says so" in flight.why
+
+
+def test_a_datagram_that_the_router_loses(path):
+    net, _, client = path(1500, 1500)
+    try:
+        net["router1"].lose(2, "eth1")
+    except lan.LanError as reason:
+        pytest.skip(str(reason))
+    with net.record() as film:
+        client.send(b"one")
+        client.send(b"two")
+    fate = {each.datagram: each.fate for each in film.only("UDP") if each.target[0] == "router1"}
+    assert fate == {1: fates.FORWARDED, 2: fates.DROPPED}
+
+
+def test_a_queue_that_spills(path):
+    net, server, client = path(1500)
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    with net.record() as film:
+        for number in range(40):
+            client.send(b"%d" % number)
+    found = [each.fate for each in film.only("UDP")]
+    kept = found.index(fates.DROPPED)
+    assert 0 < kept < 40 and found == [fates.QUEUED] * kept + [fates.DROPPED] * (40 - kept)
+    server.setblocking(False)
+    assert [server.recv(10) for _ in range(kept)] == [b"%d" % number for number in range(kept)]  # they are all there
+    with pytest.raises(BlockingIOError):
+        server.recv(10)
+
+
+def test_what_a_server_in_a_thread_reads_during_the_film(path):
+    net, server, client = path(1500)
+    with net.record() as film:
+        reader = threading.Thread(target=lambda: [film.read("server", server.recv(10), 1060) for _ in range(3)])
+        reader.start()
+        for number in range(3):
+            client.send(b"%d" % number)
+        reader.join()
+    assert [each.fate for each in film.only("UDP")] == [fates.DELIVERED] * 3
+    assert all(each.taken > each.arrived for each in film.only("UDP"))
+
+
+def test_who_hears_a_broadcast():
+    with lan.switch("alice", "bob", "carol", beyond=["dave"]) as net:
+        for name, address in (("bob", ""), ("carol", net["carol"].address), ("dave", "")):
+            net[name].ear = net[name].socket()
+            net[name].ear.bind((address, 1060))
+        mouth = net["alice"].socket()
+        mouth.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        with net.record() as film:
+            mouth.sendto(b"hello", (net["alice"].broadcast, 1060))
+        film = film.only("UDP")
+    assert {each.target[0]: each.fate for each in film} == {
+        "bob": fates.QUEUED, "carol": fates.IGNORED, "router": fates.IGNORED,
+    }  # fmt: skip
+    assert [node.name for node in film.nodes if node.kind == "switch"] == ["switch0", "switch1"]
+
+
+def test_nothing_stays_behind(path):
+    net, _, client = path(1500, 1400)
+    with net.record():
+        client.send(bytes(100))
+    before = len(os.listdir("/proc/self/fd"))
+    with net.record():
+        client.send(bytes(100))
+    with pytest.raises(ZeroDivisionError), net.record():
+        client.send(bytes(1 // 0))
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_film_that_is_too_long_says_so(path):
+    net, _, client = path(1500)
+    with pytest.raises(OSError, match="more room"), net.record(room=1 << 17):
+        for number in range(200):
+            client.send(bytes(1000 + number))

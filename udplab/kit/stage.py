@@ -1,0 +1,81 @@
+"""The stage: a film in slow motion, in the page, and the place where a lesson's network is played with by hand.
+
+stage = Stage(film)                       # show it as a cell's result
+stage.film = another                      # starts to play at once
+stage.buttons = {"router1": "Silence router1", "client--router1": "Flip a bit here"}
+stage.sliders = [{"link": "client--router1", "name": "MTU", "min": 576, "max": 1500, "step": 4, "value": 1500}]
+stage.on(lambda event: ...)               # {"type": "press", "name": "router1"}, or
+                                          # {"type": "slide", "name": "MTU", "link": "client--router1", "value": 1400}
+"""
+
+from pathlib import Path
+
+import anywidget
+import traitlets
+from IPython.display import display
+
+from udplab.kit import picture
+from udplab.kit.flight import Film
+from udplab.kit.ladder import ladder
+from udplab.kit.scene import scene
+
+HERE = Path(__file__).parent
+
+
+class Stage(anywidget.AnyWidget):
+    """The moving picture of a film, with Play, a slider through time, steps, speed, and words for each event.
+
+    film: the Film that it shows; a new one starts to play at once, except where the reader's system asks for less
+        motion. seconds: how long it lasts at normal speed
+    buttons: a dict from the name of a node, or of a link ("client--router1"), that can be pressed, to what pressing
+        does, in words; pressed: a list of the names that are pressed at present
+    sliders: a list of dicts: link, name, min, max, step, value, and unit in words if there is one
+    """
+
+    _esm = HERE / "stage.js"
+    _css = HERE / "stage.css"
+    _scene = traitlets.Dict().tag(sync=True)
+    film = traitlets.Instance(Film)
+    seconds = traitlets.Float(8.0)
+    buttons = traitlets.Dict().tag(sync=True)
+    pressed = traitlets.List().tag(sync=True)
+    sliders = traitlets.List().tag(sync=True)
+
+    def __init__(self, film, **options):
+        self._handlers = []
+        super().__init__(film=film, **options)
+        self.on_msg(self._heard)
+
+    @traitlets.observe("film", "seconds")
+    def _show(self, _change):
+        self._scene = scene(self.film, self.seconds)
+
+    def on(self, handler):
+        """Have `handler(event)` called for what the reader does, in the kernel's main thread.
+
+        While it runs the page sends nothing more, and then of each slider only the latest place.
+        """
+        self._handlers.append(handler)
+
+    def _heard(self, _widget, event, _buffers):
+        try:
+            for handler in self._handlers:
+                handler(event)
+        finally:
+            self.send({"type": "done"})
+
+    def __repr__(self):  # what a page without a kernel shows in its place
+        return "The moving picture needs a running kernel; the still picture shows the same."
+
+    def _repr_mimebundle_(self, **options):
+        bundle = super()._repr_mimebundle_(**options)
+        data = bundle[0] if isinstance(bundle, tuple) else bundle
+        if data:
+            data["text/plain"] = repr(self)
+        return bundle
+
+
+def show(film):
+    """Show a film as a still picture with its words, which stay in the page without a kernel, and then as a stage."""
+    picture.show(ladder, film)
+    display(Stage(film))

@@ -1,0 +1,97 @@
+"""A film in words: for people who do not see it, for the notebook's text, and for the stage's caption."""
+
+import collections
+import math
+
+from udplab.kit import flight as fates
+
+SHOWN = 40  # lines that are told
+
+
+def clock(film):
+    """Return (unit, factor, digits) in which to tell a film's times: seconds * factor is in that unit.
+
+    The digits are as many as it takes to tell one flight from the next.
+    """
+    unit, factor = _unit(film.length)
+    digits = math.ceil(-math.log10(max(film.usual(), 1e-9) * factor))
+    return unit, factor, min(max(digits, 1), 4)
+
+
+def _unit(seconds):
+    if seconds < 1e-3:
+        return "µs", 1e6
+    return ("ms", 1e3) if seconds < 1 else ("s", 1)
+
+
+def lasting(seconds):
+    """Return a length of time as text, such as "100 ms"."""
+    unit, factor = _unit(seconds)
+    return f"{seconds * factor:.3g} {unit}"
+
+
+def teller(film):
+    """Return a function that gives a moment of the film, in s, as text, such as "37.8 µs"."""
+    unit, factor, digits = clock(film)
+    return lambda seconds: f"{seconds * factor:.{digits}f} {unit}"
+
+
+def outcome(flight):
+    """Return what became of a flight, in words, with the reason."""
+    return f"{flight.fate} ({flight.why})" if flight.why else flight.fate
+
+
+def story(film, shown=SHOWN):
+    """Return the text of a film: a line for what left together, and for each note, in the order of time.
+
+    Of a long film only the first and the last lines are told.
+    """
+    at, told = teller(film), {}
+    for flight in film:
+        key = flight.left, flight.source[0], flight.words, outcome(flight), flight.taken
+        told.setdefault(key, []).append(flight)
+    lines = [(key[0], _flights(at, flights)) for key, flights in told.items()]
+    lines += [(note.time, f"{at(note.time)}, {note.host}: {note.words}") for note in film.notes]
+    lines = [line for _, line in sorted(lines, key=lambda each: each[0])]
+    if len(lines) > shown:
+        half = shown // 2
+        lines = [*lines[:half], f"... {len(lines) - 2 * half} more lines ...", *lines[-half:]]
+    predicted = [f"Predicted, not measured: {film.predicted}"] if film.predicted else []
+    return "\n".join([*predicted, *lines, summary(film)])
+
+
+def summary(film):
+    """Return how many frames there were and what became of them, in a line."""
+    counts = collections.Counter(flight.fate for flight in film)
+    told = ", ".join(f"{count} {fate}" for fate, count in counts.items()) or "nothing moved"
+    return f"{len(film)} frame{'s' * (len(film) != 1)} in {teller(film)(film.length)}: {told}."
+
+
+def _flights(at, flights):
+    first, targets = flights[0], ", ".join(flight.target[0] for flight in flights)
+    arrived = max((flight.arrived for flight in flights if flight.arrived is not None), default=None)
+    until = "" if arrived is None else f" to {at(arrived)}"
+    line = f"{at(first.left)}{until}, {first.source[0]} to {targets}: {first.words}: {outcome(first)}"
+    if first.taken is not None and first.fate in (fates.DELIVERED, fates.PENDING):
+        line += f", read at {at(first.taken)}"
+    return line
+
+
+def events(film):
+    """Return [(time in s, words)]: what happens, in the order of time, simultaneous things joined."""
+    told = {}
+    for flight in film:
+        source, target = flight.source[0], flight.target[0]
+        told.setdefault(flight.left, {}).setdefault(f"{source} sends {flight.words}, to ", []).append(target)
+        if flight.arrived is None:
+            told[flight.left].setdefault(f"It is {outcome(flight)} on its way to ", []).append(target)
+        else:
+            told.setdefault(flight.arrived, {}).setdefault(f"{flight.words}: {outcome(flight)}, at ", []).append(target)
+        if flight.taken is not None and flight.fate in (fates.DELIVERED, fates.PENDING):
+            told.setdefault(flight.taken, {}).setdefault(f"{flight.words}: read by the program on ", []).append(target)
+    for note in film.notes:
+        told.setdefault(note.time, {}).setdefault(f"{note.host}: {note.words}", [])
+    return [
+        (time, " ".join(f"{words}{', '.join(targets)}." for words, targets in told[time].items()))
+        for time in sorted(told)
+    ]

@@ -1,0 +1,113 @@
+"""Films that are told and not captured: by the records of programs on one machine, or by a model.
+
+On loopback no capture is possible without root, and none is needed: sender and receiver share one clock.
+"""
+
+import collections
+import dataclasses
+
+from udplab.kit import flight as fates
+from udplab.kit.fate import KEPT, earliest
+from udplab.kit.film import Read, latest, network_of
+from udplab.kit.flight import Film, Flight, Link, Node
+
+__all__ = ["Hop", "Read", "Sent", "loopback", "model"]
+
+HEADERS = 28  # bytes of an IPv4 and a UDP header
+STEP = 10e-6  # seconds that a model gives to each hop: on the LAN of these lessons it is 1 to 14 µs
+
+
+@dataclasses.dataclass(frozen=True)
+class Sent:
+    """A datagram that a program sent at `time` (s) to another one; source and target are their names.
+
+    data: its bytes; arrived: when the send call returned, where it shall be seen to wait in the receiver's queue
+    lost: why it was lost, where the program lost it on purpose
+    """
+
+    time: float
+    source: str
+    target: str
+    data: bytes
+    arrived: float | None = None
+    lost: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Hop:
+    """What a model says of one frame on one link.
+
+    size: bytes of the IP packet; at: the step in which it leaves, None for the one after the hop before it
+    kind, words, fate, why, datagram, part: as in `flight.Flight`
+    """
+
+    source: str
+    target: str
+    size: int
+    kind: str = "UDP"
+    words: str = ""
+    fate: str = fates.FORWARDED
+    why: str = ""
+    at: float | None = None
+    datagram: int = 1
+    part: tuple | None = None
+
+
+def loopback(sends, reads, why="the socket's queue is full", names=()):
+    """Return the Film of what programs on one machine sent (`Sent`) and read (`Read`), all on one clock.
+
+    A datagram is known again by its bytes. Without `Sent.arrived` it flies until it is read. One that nobody read is
+    dropped, for the reason `why`. names: the programs in the order in which to show them.
+    """
+    names = list(dict.fromkeys([*names, *(name for each in sends for name in (each.source, each.target))]))
+    nodes, links = tuple(Node(name) for name in names), (Link(tuple(names)),)
+    if len(names) != 2:
+        nodes, links = (*nodes, Node("lo", "switch")), tuple(Link((name, "lo")) for name in names)
+    heard = collections.defaultdict(list)  # (name, size, first bytes) -> times of the reads
+    for read in reads:
+        heard[read.host, read.size, bytes(read.data[:KEPT])].append(float("inf") if read.time is None else read.time)
+    said = collections.defaultdict(list)
+    for number, each in enumerate(sorted(sends, key=lambda each: each.time), start=1):
+        said[each.target, len(each.data), each.data[:KEPT]].append((number, each))
+    flights = []
+    for key, equal in said.items():
+        flights += _told(equal, sorted(heard[key]), why)
+    return Film(nodes, links, sorted(flights, key=lambda each: (each.left, each.datagram))).from_zero()
+
+
+def _told(equal, times, why):
+    """Yield the flights of identical datagrams (number, Sent) that were read at `times`."""
+    alive = [each for _, each in equal if not each.lost]
+    queued = bool(alive) and alive[0].arrived is not None
+    match = earliest if queued else latest
+    begun = [each.arrived if queued else each.time for each in alive]
+    read = {id(alive[n]): time for n, time in zip(match(begun, times), times, strict=True) if n is not None}
+    for number, each in equal:
+        size = len(each.data)
+        taken = read.get(id(each))
+        arrived = None if each.lost else each.arrived if each.arrived is not None else taken
+        fate = fates.LOST if each.lost else fates.DROPPED if taken is None else fates.DELIVERED
+        if taken == float("inf"):
+            fate, taken, arrived = fates.QUEUED, None, each.time if each.arrived is None else each.arrived
+        if fate == fates.DROPPED and arrived is None:
+            fate = fates.LOST
+        yield Flight("UDP", f"{size} byte{'s' * (size != 1)} of UDP", size + HEADERS, (each.source, "lo"),
+                     (each.target, "lo"), each.time, arrived, fate, each.lost or why * (taken is None and fate
+                     != fates.QUEUED), taken, number, (0, size + 8))  # fmt: skip
+
+
+def model(hosts, hops, reason, switched=False):
+    """Return the Film that a model predicts: `hops`, a list of `Hop`, one after another, 10 µs each.
+
+    hosts: a plan, as in `film.network_of`; reason: why this is not measured, in words
+    """
+    flights, at = [], -1
+    for hop in hops:
+        at = at + 1 if hop.at is None else hop.at
+        flights.append(
+            Flight(hop.kind, hop.words or f"{hop.kind}, {hop.size} bytes", hop.size, (hop.source, ""), (hop.target, ""),
+                   at * STEP, None if hop.fate == fates.LOST else (at + 1) * STEP, hop.fate, hop.why, None,
+                   hop.datagram, hop.part or (0, hop.size - 20))
+        )  # fmt: skip
+    flights.sort(key=lambda each: each.left)
+    return Film(*network_of(hosts, switched), flights, predicted=reason or "no measurement")

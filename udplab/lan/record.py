@@ -1,0 +1,155 @@
+"""Films of what happens in a network: captures at every interface at once, and what the sockets tell.
+
+with net.record() as film:
+    net["client"].socket().sendto(bytes(3000), (net["server"].address, 1060))
+for flight in film: ...                     # see udplab.kit.flight
+"""
+
+import contextlib
+import select
+import socket
+import struct
+import time
+
+from udplab.kit.film import Film, Note, Read, Socket, film_of, network_of
+from udplab.lan.capture import wall_ahead
+
+_SOCK_DIAG, _BY_FAMILY, _DUMP = 4, 20, 0x301  # NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY: linux/sock_diag.h
+_ERROR, _DONE = 2, 3  # NLMSG_...: linux/netlink.h
+_MEMORY, _DROPS = 7, 8  # INET_DIAG_SKMEMINFO (linux/inet_diag.h), SK_MEMINFO_DROPS (linux/sock_diag.h)
+_PEEK_OFF = 42  # SO_PEEK_OFF: asm-generic/socket.h
+
+
+class Recording(Film):
+    """A Film that is being made. Its flights are there when the `with` block has ended."""
+
+    def __init__(self, net):
+        super().__init__(*network_of(net, net.switched))
+        self.net, self.reads, self.errors = net, [], []
+
+    def note(self, host, words):
+        """Note something that happens at a host just now and is no frame, such as a timeout."""
+        self.notes.append(Note(time.monotonic(), host, words))
+
+    def error(self, host, words):
+        """Note that a program has just been told of an error that waited at its socket."""
+        self.note(host, words)
+        self.errors.append((self.notes[-1].time, host))
+
+    def read(self, host, data, port=None):
+        """Note that a program on `host` has just taken a datagram from its socket's queue; return its bytes."""
+        self.reads.append(Read(time.monotonic(), host, data, len(data), port))
+        return data
+
+    def log(self, host, server):
+        """Note what a `kit.server.Server` on `host` has read, from its log; its clock must be time.monotonic."""
+        port = server.address[1]
+        self.reads += [Read(record.time, host, record.data, record.size, port) for record in server.log]
+
+
+@contextlib.contextmanager
+def record(net, room=32 << 20):
+    """Record a network: yield a `Recording`, a Film whose flights are there when the block has ended.
+
+    net: a `lan.Network`; room: the memory for all captures together, in bytes
+    Sockets that a host has at the beginning or at the end tell what became of datagrams. Raises OSError where more
+    frames came than there is room for.
+    """
+    film = Recording(net)
+    ends = [(host, interface.name) for host in net for interface in host.interfaces]
+    before = {host.name: _sockets(host) for host in net}
+    with contextlib.ExitStack() as stack:
+        captures = {end: stack.enter_context(end[0].capture(end[1], room // len(ends))) for end in ends}
+        ahead = wall_ahead()  # one for all: else their clocks would differ by some microseconds
+        next(iter(net)).settle()  # what was under way before is no part of the film
+        start = time.monotonic()
+        yield film
+        next(iter(net)).settle()
+        end = time.monotonic()
+        seen = {
+            (host.name, name): [frame for frame in capture.timed(ahead) if start <= frame.time <= end]
+            for (host, name), capture in captures.items()
+        }
+    after = {host.name: _sockets(host) for host in net}
+    sockets = None if None in (*before.values(), *after.values()) else _changes(before, after)
+    reads = [*film.reads, *(read for host in net for read in _waiting(host))]
+    made = film_of(list(net), seen, sockets, reads, film.notes, film.errors, net.switched)
+    film.flights, film.notes = made.flights, made.notes
+
+
+def _changes(before, after):
+    """Return the `Socket`s that were there at one of two times: {host: {cookie: (address, port, peer, drops)}}."""
+    found = []
+    for host, now in after.items():
+        for cookie, (address, port, peer, drops) in {**before[host], **now}.items():
+            earlier = before[host][cookie][3] if cookie in before[host] else 0
+            found.append(Socket(host, address, port, peer, drops - earlier))
+    return found
+
+
+def _sockets(host):
+    """Return a host's UDP sockets as {cookie: (address, port, peer, drops)}; None where the kernel does not tell.
+
+    sock_diag(7): it answers by netlink, from the namespace of the socket that asks.
+    """
+    found = {}
+    with host.socket(socket.AF_NETLINK, socket.SOCK_RAW, _SOCK_DIAG) as kernel:
+        kernel.settimeout(5)
+        for family in (socket.AF_INET, socket.AF_INET6):
+            wanted = struct.pack("=BBBBI48x", family, socket.IPPROTO_UDP, 1 << (_MEMORY - 1), 0, 0xFFFFFFFF)
+            kernel.send(struct.pack("=IHHII", 16 + len(wanted), _BY_FAMILY, _DUMP, 1, 0) + wanted)
+            done = False
+            while not done:
+                messages = kernel.recv(1 << 16)
+                while messages:
+                    length, kind = struct.unpack_from("=IH", messages)
+                    if kind == _ERROR:
+                        return None
+                    done = kind == _DONE
+                    if not done:
+                        cookie, *told = _socket(messages[16:length])
+                        found[cookie] = tuple(told)
+                    messages = messages[(length + 3) & ~3 :]
+    return found
+
+
+def _socket(message):
+    """Return (cookie, address, port, peer, drops) of a struct inet_diag_msg and its attributes."""
+    family, port, peer_port = struct.unpack_from("!Bxxx2H", message)
+    size = 4 if family == socket.AF_INET else 16
+    address, peer = (socket.inet_ntop(family, message[at : at + size]) for at in (8, 24))
+    drops, rest = 0, message[72:]
+    while len(rest) >= 4:
+        length, kind = struct.unpack_from("=HH", rest)
+        if kind == _MEMORY:
+            [drops] = struct.unpack_from("=I", rest, 4 + 4 * _DROPS)
+        rest = rest[max((length + 3) & ~3, 4) :]
+    address = "" if address in ("0.0.0.0", "::") else address
+    return message[44:52], address, port, (peer, peer_port) if peer_port else None, drops
+
+
+def _waiting(host):
+    """Return what waits in the queues of the sockets that a host gave to this process, as `Read`s without a time.
+
+    They are looked at and stay: SO_PEEK_OFF (socket(7)) goes on from one datagram to the next.
+    """
+    found = []
+    for sock in list(host.given):
+        if (
+            sock.fileno() == -1
+            or sock.type != socket.SOCK_DGRAM
+            or sock.family not in (socket.AF_INET, socket.AF_INET6)
+        ):
+            continue
+        look = select.poll()
+        look.register(sock, select.POLLIN)
+        if [event for _, event in look.poll(0)] != [select.POLLIN]:
+            continue  # nothing, or an error waits first: to look would take it away
+        port = sock.getsockname()[1]
+        sock.setsockopt(socket.SOL_SOCKET, _PEEK_OFF, 0)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                data = sock.recv(65535, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+                found.append(Read(None, host.name, data, len(data), port))
+        sock.setsockopt(socket.SOL_SOCKET, _PEEK_OFF, -1)
+    return found
