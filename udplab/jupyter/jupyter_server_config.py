@@ -25,3 +25,6 @@ c.ServerApp.log_level = c.LabApp.log_level = "ERROR"
 c.LabApp.news_url = None
 c.LabApp.check_for_updates_class = "jupyterlab.NeverCheckForUpdate"
 c.LabApp.extension_manager = "readonly"
+
+# Nor servers of programming languages; to look for them starts npm, which hangs for ever where there is no home.
+c.LanguageServerManager.autodetect = False
