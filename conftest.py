@@ -1,6 +1,5 @@
 """Fixtures that several test files share."""
 
-import contextlib
 import itertools
 import json
 import os
@@ -9,10 +8,8 @@ import re
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
-import threading
 import types
 from pathlib import Path
 
@@ -20,6 +17,7 @@ import hypothesis
 import nbval.kernel
 import pytest
 from jupyter_client.manager import KernelManager
+from labs import running_lab
 
 from udplab import lan
 
@@ -168,27 +166,3 @@ def learner(tmp_path_factory):
     options = ["--no-browser", "--LabApp.expose_app_in_browser=True", "--lessons", str(home / "lessons")]
     with running_lab(options, environment) as (address, terminal):
         yield types.SimpleNamespace(home=home, lessons=home / "lessons", address=address, terminal=terminal)
-
-
-@contextlib.contextmanager
-def running_lab(options, environment):
-    """Run `udplab` with these options; the value is the address that it shows, and the list of its lines."""
-    command = [sys.executable, "-m", "udplab", *options]
-    server = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, encoding="utf-8")
-    lines = []
-    with server:
-        for line in server.stderr:
-            lines.append(line)
-            if found := re.search(r"http://127\.0\.0\.1:\d+/lab/\S*\?token=\w+", line):
-                break
-        else:
-            pytest.fail(f"JupyterLab did not start: {''.join(lines)}")
-        # Somebody has to read what the server prints, or it would stop when the pipe is full.
-        reader = threading.Thread(target=lambda: lines.extend(server.stderr))
-        reader.start()
-        try:
-            yield found[0], lines
-        finally:
-            server.terminate()
-            server.wait(120)
-            reader.join(60)

@@ -1,6 +1,7 @@
 """`udplab`: what it makes of its command line, and the JupyterLab that it starts."""
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -8,14 +9,16 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import types
 import urllib.request
 from pathlib import Path
 
 import pytest
 import websocket
+from jupyterlab.labapp import LabApp
+from labs import running_lab
 
-from conftest import running_lab
 from udplab import __main__ as udplab
 from udplab.jupyter import copies, launch
 
@@ -68,13 +71,36 @@ def server(learner):
 
 
 @pytest.fixture
-def started(monkeypatch):
-    """Stand in for JupyterLab; the value is the list of the arguments that it got at each start."""
+def started(monkeypatch, tmp_path):
+    """Stand in for JupyterLab; the value is the list of the arguments that it got at each start.
+
+    The project and the home are in the test's folder.
+    """
     starts = []
     monkeypatch.setitem(sys.modules, "jupyterlab.labapp", types.SimpleNamespace(main=starts.append))
     for name in ("JUPYTER_PATH", "JUPYTER_CONFIG_PATH", "UDPLAB_LESSONS", "UDPLAB_OPEN", *launch.OWN_FOLDERS):
         monkeypatch.setenv(name, "")  # so that what the launcher sets ends with the test
+    home = tmp_path / "home"
+    home.mkdir()
+    for name in ("HOME", "USERPROFILE", "APPDATA"):
+        monkeypatch.setenv(name, str(home))
+    (tmp_path / "project").mkdir()
+    monkeypatch.setattr(udplab, "NOTEBOOKS", shutil.copytree(udplab.NOTEBOOKS, tmp_path / "project" / "notebooks"))
     return starts
+
+
+@pytest.fixture
+def refuse(monkeypatch):
+    """Return a function that makes folders unfit for writing, for root too."""
+    real, refused = tempfile.TemporaryFile, []
+
+    def temporary(dir):
+        if any(Path(dir).is_relative_to(each) for each in refused):
+            raise OSError(errno.EROFS, "Read-only file system")
+        return real(dir=dir)
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", temporary)
+    return refused.append
 
 
 def test_the_address_opens_the_first_lesson_in_a_clean_copy(learner, server):
@@ -90,7 +116,8 @@ def test_the_address_opens_the_first_lesson_in_a_clean_copy(learner, server):
 ABOUT = """
 import json, os, sys, ipykernel, udplab
 file = ipykernel.get_connection_file()
-print(sys.executable, os.getcwd(), json.load(open(file))["transport"], oct(os.stat(os.path.dirname(file)).st_mode), sep="\\n")
+mode = oct(os.stat(os.path.dirname(file)).st_mode)
+print(sys.executable, os.getcwd(), json.load(open(file))["transport"], mode, sep="\\n")
 """
 
 
@@ -104,19 +131,173 @@ def test_its_kernel_is_this_python_and_talks_by_unix_sockets(learner, server):
     assert len(lines) <= 6, lines
 
 
-def test_a_lesson_that_was_only_opened_and_saved_is_still_untouched(browser, learner):
-    """And nothing is stored in it that was printed for somebody else."""
-    with contextlib.closing(browser.new_page()) as page:
-        page.set_default_timeout(120_000)  # ms
-        page.goto(learner.address)
-        panel = "window.jupyterapp.shell.currentWidget"
-        page.wait_for_function("window.jupyterapp")
-        page.wait_for_function(f"{panel}?.sessionContext?.session?.kernel?.status === 'idle'")
-        assert page.evaluate(f"{panel}.context.path") == "2-1-loopback.ipynb"
-        assert page.locator(".jp-OutputArea-output").count() == 0
-        page.evaluate(f"{panel}.context.model.dirty = true")
-        page.evaluate("window.jupyterapp.commands.execute('docmanager:save')")
-        page.wait_for_function(f"{panel}.context.model.dirty === false")
-    copy = learner.lessons / "2-1-loopback.ipynb"
-    assert "language_info" in copies.read(copy).metadata  # so it was saved
-    assert copies.state(copy)[1]
+def test_nothing_asks_the_network_for_news_updates_and_extensions(learner):
+    """The settings reach the page, where they take effect."""
+    with urllib.request.urlopen(learner.address, timeout=60) as page:
+        found = re.search(r'id="jupyter-config-data" type="application/json">(.*?)</script>', page.read().decode())
+    config = json.loads(found[1])
+    assert config["news"] == {"disabled": True}
+    assert "@jupyterlab/apputils-extension:announcements" in config["disabledExtensions"]
+    assert config["extensionManager"]["name"] == "read-only"
+    assert LabApp.class_traits()["check_for_updates_class"]  # what the page does not show; the setting has this name
+    assert "check_for_updates_class" in (launch.HERE / "jupyter_server_config.py").read_text(encoding="utf-8")
+
+
+def test_it_starts_for_a_user_without_a_home(tmp_path):
+    """/proc is a place where even root can make none."""
+    nobody = os.environ | dict.fromkeys(("HOME", "USERPROFILE", "APPDATA"), "/proc/nowhere")
+    if not Path("/proc").is_dir():
+        pytest.skip("this system has no /proc")
+    with running_lab(["--no-browser", "--lessons", str(tmp_path)], nobody) as (address, terminal):
+        server = Server(address)
+        assert server.run("2-1-loopback.ipynb", "import matplotlib.pyplot; print(1)") == "1\n"
+        place = re.search(r"file://(\S+)/jupyter_runtime_dir", "".join(terminal))[1]
+        assert Path(place).is_dir()
+    assert not Path(place).exists()
+    assert "Traceback" not in "".join(terminal)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [[], ["--no-browser"], ["--port", "8890"], ["--ip=0.0.0.0", "--debug", "x.ipynb"], ["--help-all"], ["--lab", "on"]],
+)
+def test_what_is_not_for_the_launcher_goes_on_to_jupyterlab(started, options):
+    udplab.main(options)
+    assert started == [options]
+
+
+def test_the_first_start_and_the_next(started, tmp_path, capsys):
+    udplab.main([])
+    lessons = tmp_path / "project" / "my-lessons"
+    assert os.environ["UDPLAB_LESSONS"] == str(lessons) and os.environ["UDPLAB_OPEN"] == "2-1-loopback.ipynb"
+    assert {path.name for path in lessons.iterdir()} == {path.name for path in udplab.NOTEBOOKS.iterdir()}
+    (line,) = capsys.readouterr().err.splitlines()
+    assert str(lessons) in line and "Ctrl-C" in line
+    second = lessons / "2-2-retry.ipynb"
+    second.write_text(second.read_text(encoding="utf-8").replace("...", "3"), encoding="utf-8")
+    udplab.main([])
+    assert os.environ["UDPLAB_OPEN"] == "2-2-retry.ipynb"
+
+
+def test_ours_comes_before_what_the_user_has(started, monkeypatch):
+    for name in ("JUPYTER_PATH", "JUPYTER_CONFIG_PATH"):
+        monkeypatch.setenv(name, "mine")
+    udplab.main([])
+    assert os.environ["JUPYTER_PATH"] == os.environ["JUPYTER_CONFIG_PATH"] == f"{launch.HERE}{os.pathsep}mine"
+
+
+def test_one_more_copy_beside_the_first(started, tmp_path, capsys):
+    lessons = tmp_path / "Übung 1"
+    udplab.main(["--lessons", str(lessons)])
+    before = (lessons / "2-1-loopback.ipynb").read_bytes()
+    capsys.readouterr()
+    udplab.main([f"--lessons={lessons}", "--renew", "2-1"])
+    (line,) = capsys.readouterr().err.splitlines()
+    assert str(lessons / "2-1-loopback-2.ipynb") in line and len(started) == 1
+    assert (lessons / "2-1-loopback.ipynb").read_bytes() == before
+    with pytest.raises(SystemExit, match=r"^udplab: There is no lesson '2-9'\. There are 2-1, 2-2, "):
+        udplab.main([f"--lessons={lessons}", "--renew", "2-9"])
+
+
+def test_where_the_project_cannot_be_written_the_copies_are_at_home(started, tmp_path, refuse):
+    refuse(tmp_path / "project")
+    udplab.main([])
+    assert os.environ["UDPLAB_LESSONS"] == str(tmp_path / "home" / "udplab-lessons")
+
+
+def test_where_neither_can_be_written_they_are_in_a_temporary_folder_and_a_line_says_so(
+    started, tmp_path, refuse, capsys, monkeypatch
+):
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    refuse(tmp_path / "project")
+    refuse(tmp_path / "home")
+    udplab.main([])
+    lessons = Path(os.environ["UDPLAB_LESSONS"])
+    assert lessons.parent == tmp_path / "temporary" and len(list(lessons.iterdir())) >= 4
+    assert f"is kept only as long as {lessons} is" in capsys.readouterr().err
+    assert Path(os.environ["JUPYTER_RUNTIME_DIR"]).is_relative_to(tmp_path / "temporary")
+    assert list((tmp_path / "temporary").iterdir()) == [lessons]  # what was for Jupyter has gone with it
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="homes are found in another way")
+def test_a_user_who_is_not_known_to_the_system(started, tmp_path, refuse, monkeypatch):
+    refuse(tmp_path / "project")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("pwd.getpwuid", lambda uid: {}[uid])
+    udplab.main([])
+    assert os.environ["UDPLAB_LESSONS"].startswith(str(tmp_path / "udplab-lessons-"))
+
+
+def test_a_folder_that_was_asked_for_and_cannot_be_written(started, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(SystemExit, match=r"^udplab: cannot write in .*file.x: .* --lessons\.$"):
+        udplab.main(["--lessons", str(tmp_path / "file" / "x")])
+
+
+def test_nowhere_to_write_at_all(started, tmp_path, refuse, monkeypatch):
+    refuse(tmp_path)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    with pytest.raises(SystemExit, match=r"^udplab: found no folder that can be written: .* --lessons\.$"):
+        udplab.main([])
+
+
+def test_a_full_disk_at_the_first_start(started, tmp_path, monkeypatch, capsys):
+    def put(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(copies, "put", put)
+    with pytest.raises(SystemExit, match="there are no lessons in"):
+        udplab.main([])
+    assert "No space left on device" in capsys.readouterr().err and not started
+
+
+def test_without_lessons_it_says_where_it_looked(started, monkeypatch, tmp_path):
+    monkeypatch.setattr(udplab, "NOTEBOOKS", tmp_path / "nowhere")
+    with pytest.raises(SystemExit, match=r"there are no lessons at .*nowhere"):
+        udplab.main([])
+
+
+@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="this system has no Unix sockets")
+def test_sockets_need_a_short_path(tmp_path):
+    with tempfile.TemporaryDirectory() as short:
+        assert launch.sockets_fit(short) and list(Path(short).iterdir()) == []
+    assert not launch.sockets_fit(tmp_path / ("x" * 60))
+
+
+def test_without_unix_sockets_there_is_no_other_folder(started, monkeypatch):
+    monkeypatch.delattr(socket, "AF_UNIX", raising=False)
+    assert not launch.sockets_fit("x")
+    udplab.main([])
+    assert not os.environ["JUPYTER_RUNTIME_DIR"]
+
+
+@pytest.mark.parametrize(("command", "module"), udplab.COMMANDS.items())
+def test_the_other_commands_get_the_rest_of_the_line_and_give_their_status(started, monkeypatch, command, module):
+    calls = []
+    monkeypatch.setitem(sys.modules, module, types.SimpleNamespace(main=lambda argv: calls.append(argv) or 3))
+    with pytest.raises(SystemExit) as end:
+        udplab.main([command, "bob", "ping", "-c", "1", "--lessons"])
+    assert end.value.code == 3 and calls == [["bob", "ping", "-c", "1", "--lessons"]] and not started
+
+
+def test_ctrl_c_while_it_starts(started, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(launch, "main", interrupted)
+    with pytest.raises(SystemExit) as end:
+        udplab.main([])
+    assert end.value.code == 130
+
+
+def test_the_help_names_what_there_is():
+    result = subprocess.run([sys.executable, "-m", "udplab", "--help"], capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0 and not result.stderr
+    assert all(word in result.stdout for word in ("--lessons", "--renew", "udplab on", "udplab grade", "--no-browser"))
+
+
+def test_the_copies_are_no_business_of_git():
+    git_status()
+    subprocess.run(["git", "-C", TOP, "check-ignore", "-q", "my-lessons/2-1-loopback.ipynb"], check=True)

@@ -1,0 +1,33 @@
+"""A JupyterLab for tests, started as learners start it."""
+
+import contextlib
+import re
+import subprocess
+import sys
+import threading
+
+import pytest
+
+
+@contextlib.contextmanager
+def running_lab(options, environment):
+    """Run `udplab` with these options; the value is the address that it shows, and the list of its lines."""
+    command = [sys.executable, "-m", "udplab", *options]
+    server = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, encoding="utf-8")
+    lines = []
+    with server:
+        for line in server.stderr:
+            lines.append(line)
+            if found := re.search(r"http://127\.0\.0\.1:\d+/lab/\S*\?token=\w+", line):
+                break
+        else:
+            pytest.fail(f"JupyterLab did not start: {''.join(lines)}")
+        # Somebody has to read what the server prints, or it would stop when the pipe is full.
+        reader = threading.Thread(target=lambda: lines.extend(server.stderr))
+        reader.start()
+        try:
+            yield found[0], lines
+        finally:
+            server.terminate()
+            server.wait(120)
+            reader.join(60)
