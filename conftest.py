@@ -8,18 +8,18 @@ import re
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
+import types
 from pathlib import Path
 
 import hypothesis
 import nbval.kernel
 import pytest
 from jupyter_client.manager import KernelManager
+from labs import running_lab
 
 from udplab import lan
-from udplab.__main__ import NOTEBOOKS, command, config_path
 
 # The same examples at each run, and none fails because the machine is busy.
 hypothesis.settings.register_profile("udplab", derandomize=True, deadline=None)
@@ -137,35 +137,32 @@ def browser_context_args():
 
 
 @pytest.fixture(scope="session")
-def lab(browser_type_launch_args, tmp_path_factory):
-    """Run JupyterLab on a copy of the notebooks, with settings of its own; yields its address with the token."""
-    home = tmp_path_factory.mktemp("jupyter")
-    lessons = shutil.copytree(NOTEBOOKS, home / "lessons", ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
-    settings = home / "settings" / "@jupyterlab" / "notebook-extension" / "tracker.jupyterlab-settings"
-    settings.parent.mkdir(parents=True)
-    settings.write_text(json.dumps({"windowingMode": "none"}))  # else cells out of sight are not in the page
-    places = {"SETTINGS_DIR": "settings", "WORKSPACES_DIR": "workspaces"}
-    environment = os.environ | {f"JUPYTERLAB_{name}": str(home / place) for name, place in places.items()}
-    environment |= {"JUPYTER_CONFIG_DIR": str(home / "config"), "JUPYTER_RUNTIME_DIR": str(home / "runtime")}
-    environment["JUPYTER_CONFIG_PATH"] = config_path()
-    root = hasattr(os, "geteuid") and os.geteuid() == 0
-    arguments = command(["--no-browser", "--LabApp.expose_app_in_browser=True"], root)
-    arguments[0] = str(lessons)
-    server = subprocess.Popen(
-        [sys.executable, "-m", "jupyterlab", *arguments], env=environment, stderr=subprocess.PIPE, text=True
-    )
-    with server, (Path(home) / "log.txt").open("w") as log:
-        for line in server.stderr:
-            log.write(line)
-            if found := re.search(r"http://(?:localhost|127\.0\.0\.1):\d+/lab\?token=\w+", line):
-                break
-        else:
-            pytest.fail(f"JupyterLab did not start: {(home / 'log.txt').read_text()}")
-        # Somebody has to read what the server prints, or it would stop when the pipe is full.
-        drain = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=server.stderr)
-        try:
-            yield found[0]
-        finally:
-            server.terminate()
-            server.wait(120)
-            drain.wait(60)
+def lab(learner):
+    """The address of the learner's JupyterLab, with the token."""
+    return re.sub(r"/lab/\S*\?", "/lab?", learner.address)
+
+
+@pytest.fixture(scope="session")
+def learner(tmp_path_factory):
+    """Run `udplab` for a learner who has settings and kernels of his own, which lead elsewhere.
+
+    Yields an object with the folders `home` and `lessons`, the `address` that the terminal shows, and the list
+    `terminal` of its lines, which grows.
+    """
+    home = tmp_path_factory.mktemp("Jupyter für alle")
+    files = {  # windowingMode: else cells out of sight are not in the page
+        "settings/@jupyterlab/notebook-extension/tracker.jupyterlab-settings": {"windowingMode": "none"},
+        "config/jupyter_server_config.json": {"ServerApp": {"root_dir": str(home)}},
+        "config/jupyter_lab_config.json": {"ServerApp": {"root_dir": str(home)}},
+        "data/kernels/python3/kernel.json": {"argv": ["false"], "display_name": "Python 3", "language": "python"},
+    }
+    for name, content in files.items():
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text(json.dumps(content))
+    places = {"JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "workspaces"}
+    places |= {"JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data", "JUPYTER_RUNTIME_DIR": "data/runtime"}
+    environment = os.environ | {name: str(home / place) for name, place in places.items()}
+    environment["JUPYTER_PREFER_ENV_PATH"] = "0"
+    options = ["--no-browser", "--LabApp.expose_app_in_browser=True", "--lessons", str(home / "lessons")]
+    with running_lab(options, environment) as (address, terminal):
+        yield types.SimpleNamespace(home=home, lessons=home / "lessons", address=address, terminal=terminal)

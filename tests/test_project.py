@@ -1,11 +1,8 @@
-"""The project itself: its notebooks, its lists of packages, its launcher, its way in for newcomers."""
+"""The project itself: its notebooks, its lists of packages, its way in for newcomers."""
 
 import itertools
 import json
-import os
 import re
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
@@ -14,7 +11,6 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from udplab import __main__ as launcher
 from udplab.kit import terminal
 
 TOP = Path(__file__).resolve().parent.parent
@@ -72,41 +68,6 @@ def test_headings_are_in_order(path):
     levels = [len(marks) for marks in re.findall(r"^(#+) ", re.sub(r"```.*?```", "", prose, flags=re.S), flags=re.M)]
     assert levels[0] == 1 and levels.count(1) == 1
     assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
-
-
-def test_launcher_passes_arguments_on_and_tells_root():
-    assert launcher.command(["--no-browser"], root=False) == [str(launcher.NOTEBOOKS), "--no-browser"]
-    assert "--allow-root" in launcher.command([], root=True)
-    assert launcher.config_path("mine") == os.pathsep.join(["mine", str(launcher.QUIET)])
-
-
-def test_launcher_starts_jupyterlab():
-    result = subprocess.run([sys.executable, "-m", "udplab", "--version"], capture_output=True, text=True, timeout=60)
-    assert result.returncode == 0 and re.match(r"\d+\.\d+", result.stdout)
-
-
-def test_launcher_without_lessons_says_where_it_looked(monkeypatch):
-    monkeypatch.setattr(launcher, "NOTEBOOKS", TOP / "nowhere")
-    with pytest.raises(SystemExit, match="there are no lessons at"):
-        launcher.main()
-
-
-def test_launcher_turns_off_what_phones_home():
-    """The settings reach JupyterLab, which knows them by these names."""
-    environment = os.environ | {"JUPYTER_CONFIG_PATH": launcher.config_path()}
-    code = (
-        "from jupyterlab.labapp import LabApp; app = LabApp(); app.load_config_file(); c = app.config.LabApp;"
-        "print(c.news_url, c.check_for_updates_class, c.extension_manager)"
-    )
-    run = {"env": environment, "capture_output": True, "text": True, "timeout": 60}
-    result = subprocess.run([sys.executable, "-c", code], **run)
-    assert result.stdout.split() == ["None", "jupyterlab.NeverCheckForUpdate", "readonly"]
-    code = (
-        "from jupyterlab_server.config import get_page_config; from jupyter_core.paths import jupyter_path;"
-        "print(get_page_config(jupyter_path('labextensions')).get('disabledExtensions'))"
-    )
-    result = subprocess.run([sys.executable, "-c", code], **run)
-    assert "@jupyterlab/apputils-extension:announcements" in result.stdout
 
 
 def test_readme_and_ci_run_the_same_tests():

@@ -1,36 +1,50 @@
-"""`udplab`: open the lessons in JupyterLab. Arguments go on to `jupyter lab`, such as --no-browser or --port=8890."""
+"""udplab: open the lessons in JupyterLab, on copies of your own. Whatever else is given goes on to `jupyter lab`."""
 
-import os
+import argparse
+import importlib
 import sys
 from pathlib import Path
 
+from udplab import __version__
+
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 
-# Settings that stop JupyterLab from asking the network for news, updates and extensions. The lessons need none.
-QUIET = Path(__file__).resolve().parent / "jupyter"
+COMMANDS = {"on": "udplab.lan.on", "grade": "udplab.jupyter.grade"}  # each has a main(argv)
+
+EPILOG = """\
+other commands:
+  udplab on HOST [COMMAND ...]   run a command on a host of a lesson's network
+  udplab grade FOLDER            try what the learners of a class have written
+Each of them has its own --help.
+"""
 
 
-def command(arguments, root):
-    """Return the arguments for `jupyter lab`. root: whether the user is root, which Jupyter refuses unless told."""
-    return [str(NOTEBOOKS), *(["--allow-root"] if root else []), *arguments]
+def parser():
+    """Return the argparse parser for what is not JupyterLab's."""
+    result = argparse.ArgumentParser(
+        prog="udplab",
+        usage="udplab [--lessons FOLDER] [--renew LESSON] [options of JupyterLab, such as --no-browser or --port=8890]",
+        description=__doc__,
+        epilog=EPILOG,
+        allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    result.add_argument("--version", action="version", version=f"udplab {__version__}")
+    result.add_argument("--lessons", metavar="FOLDER", help="where your copies are (my-lessons beside notebooks)")
+    result.add_argument("--renew", metavar="LESSON", help="put a new copy of a lesson, such as 2-1, beside yours")
+    return result
 
 
-def config_path(existing=""):
-    """Return the value of JUPYTER_CONFIG_PATH: our quiet settings, after those that the user has already."""
-    return os.pathsep.join(filter(None, [existing, str(QUIET)]))
-
-
-def main():
-    """Start JupyterLab on the notebooks."""
-    if not NOTEBOOKS.is_dir():
-        sys.exit(f"udplab: there are no lessons at {NOTEBOOKS}. Run it in a clone of the project: uv run udplab")
-    root = hasattr(os, "geteuid") and os.geteuid() == 0
-    if root:
-        print("udplab: you are root, so JupyterLab is started with --allow-root.", file=sys.stderr)
-    os.environ["JUPYTER_CONFIG_PATH"] = config_path(os.environ.get("JUPYTER_CONFIG_PATH", ""))
-    from jupyterlab.labapp import main as lab  # here, since it reads the environment when it is imported
-
-    lab(command(sys.argv[1:], root))
+def main(argv=None):
+    """Do what the command line says."""
+    argv = sys.argv[1:] if argv is None else argv
+    try:
+        if argv and argv[0] in COMMANDS:
+            sys.exit(importlib.import_module(COMMANDS[argv[0]]).main(argv[1:]))
+        ours, theirs = parser().parse_known_args(argv)
+        importlib.import_module("udplab.jupyter.launch").main(NOTEBOOKS, ours.lessons, ours.renew, theirs)
+    except KeyboardInterrupt:
+        sys.exit(130)  # what a shell reports for SIGINT: 128 + 2
 
 
 if __name__ == "__main__":

@@ -1,0 +1,74 @@
+"""A class's results as a table, a picture and words."""
+
+import csv
+
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+
+from udplab.jupyter.grade import STATES, better
+
+MARKS = {"right": "✓", "not yet": "~", "not tried": "", "near": "✓", "off": "~", "": ""}
+SHADES = {"right": 2, "near": 2, "not yet": 1, "off": 1, "not tried": 0, "": 0}
+COLOURS = ListedColormap(["#F2F2F2", "#E69F00", "#56B4E9"])  # grey, orange, sky blue: Okabe and Ito
+
+
+def write(attempts, out):
+    """Write the table of a list of `Attempt`s to out.csv and out.png; return what they say, in lines.
+
+    Raises OSError where they cannot be written.
+    """
+    columns, rows = table(attempts)
+    # With a byte order mark: without it, spreadsheets take the names' umlauts for something else.
+    with open(f"{out}.csv", "w", newline="", encoding="utf-8-sig") as file:
+        csv.writer(file).writerows([["learner", *columns], *([learner, *cells] for learner, cells in rows.items())])
+    picture(columns, rows).savefig(f"{out}.png")
+    return "\n".join([*words(columns, rows), f"The table is in {out}.csv, its picture in {out}.png."])
+
+
+def table(attempts):
+    """Return the names of the columns, exercises first, and a dict from learner to the cells of a row.
+
+    An exercise's cell is one of STATES, a prediction's "near", "off", or "" where none was made.
+    """
+    states, near = {}, {}
+    for attempt in attempts:
+        for name, state in attempt.states.items():
+            better(states.setdefault(attempt.learner, {}), name, state)
+        near.setdefault(attempt.learner, {}).update(attempt.near)
+    exercises = list(dict.fromkeys(name for each in states.values() for name in each))
+    questions = list(dict.fromkeys(question for each in near.values() for question in each))
+    said = {True: "near", False: "off", None: ""}
+    rows = {
+        learner: [states.get(learner, {}).get(name, STATES[0]) for name in exercises]
+        + [said[guesses.get(question)] for question in questions]
+        for learner, guesses in sorted(near.items())
+    }
+    return exercises + questions, rows
+
+
+def words(columns, rows):
+    """Return lines: how many got each exercise right, and which predictions were off for more than half."""
+    lines, wrong = [], []
+    for name, cells in zip(columns, zip(*rows.values(), strict=True), strict=True):
+        if made := cells.count("near") + cells.count("off"):
+            wrong.append((cells.count("off") / made, f"  {name}: {cells.count('off')} of {made}"))
+        else:
+            lines.append(f"{name}: " + ", ".join(f"{cells.count(state)} {state}" for state in reversed(STATES)))
+    most = [line for share, line in sorted(wrong, reverse=True) if share > 0.5]
+    return lines + (["Predictions that most of the class got wrong:", *most] if most else [])
+
+
+def picture(columns, rows):
+    """Return a Figure of the table: a mark and a shade for each cell."""
+    height, width = len(rows), max(len(columns), 1)
+    figure = Figure(figsize=(3 + 0.4 * width, 2.5 + 0.25 * height), dpi=110, layout="constrained")
+    axes = figure.subplots()
+    cells = list(rows.values())
+    axes.imshow([[SHADES[cell] for cell in row] or [0] for row in cells], cmap=COLOURS, vmin=0, vmax=2, aspect="auto")
+    for y, row in enumerate(cells):
+        for x, cell in enumerate(row):
+            axes.text(x, y, MARKS[cell], ha="center", va="center")
+    axes.set_xticks(range(len(columns)), columns, rotation=90, parse_math=False)
+    axes.set_yticks(range(height), rows, parse_math=False)
+    axes.set_title("✓ right, or near    ~ not yet, or off    empty: not tried", loc="left", fontsize=10)
+    return figure
