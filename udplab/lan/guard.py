@@ -22,6 +22,7 @@ CLONE_NEWNS, CLONE_NEWPID = 0x00020000, 0x20000000  # sched.h
 MS_BIND, MNT_DETACH = 4096, 2  # sys/mount.h
 PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 GRACE = 1.0  # seconds from SIGTERM to SIGKILL
+ended = set()  # guards that have been told to end and not been waited for yet
 
 
 def libc_call(name, *arguments):
@@ -61,14 +62,33 @@ def start(addresses):
     raise OSError(-int(code), what)
 
 
-def end(process, held):
-    """End a guard and so its programs: SIGTERM, a moment, SIGKILL. Returns when they have ended."""
+def end(process, held, namespaces):
+    """End a guard and so its programs: SIGTERM, a moment, SIGKILL. Returns when they have ended.
+
+    namespaces: descriptors of the network namespaces in which they live
+    """
     os.close(held)
     watch = os.pidfd_open(process)
-    if not select.select([watch], [], [], 2 * GRACE)[0]:  # somebody has stopped it
-        os.kill(process, signal.SIGKILL)
-    os.close(watch)
-    os.waitpid(process, 0)
+    try:
+        if not select.select([watch], [], [], 2 * GRACE)[0]:
+            os.kill(process, signal.SIGKILL)  # somebody has stopped it
+            wake(namespaces)
+            select.select([watch], [], [], GRACE)
+    finally:
+        os.close(watch)
+    ended.add(process)
+    for each in list(ended):
+        if os.waitpid(each, os.WNOHANG)[0]:
+            ended.remove(each)
+
+
+def wake(namespaces):
+    """Let stopped launchers go on (Ctrl-Z in a terminal): process 1 ends when all have been reaped, also by them."""
+    spaces = [os.fstat(descriptor)[:2] for descriptor in namespaces]
+    for entry in filter(str.isdecimal, os.listdir("/proc")):
+        with contextlib.suppress(OSError):  # it has ended, or is another user's
+            if os.stat(f"/proc/{entry}/ns/net")[:2] in spaces and int(entry) != os.getpid():
+                os.kill(int(entry), signal.SIGCONT)
 
 
 def begin(addresses, ending, tell):

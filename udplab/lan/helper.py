@@ -20,12 +20,13 @@ import os
 import select
 import socket
 import sys
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from udplab.lan import guard
 from udplab.lan.building import CLONE_NEWNET, CLONE_NEWUSER, build, namespace_call, write_sysctl
-from udplab.lan.door import SIZE, close_door, is_ours, open_door
+from udplab.lan.door import SIZE, is_ours, open_door
 from udplab.lan.hindering import set_icmp, set_loss, set_rate
 
 
@@ -53,6 +54,7 @@ class Held:
     """What the helper holds of a network: its namespaces by host, and what came to it later."""
 
     number: int
+    since: float  # time.time()
     control: socket.socket
     namespaces: dict = field(default_factory=dict)
     addresses: dict = field(default_factory=dict)
@@ -73,10 +75,14 @@ class Held:
         paths = ["/proc/self/ns/user", f"/proc/self/fd/{self.namespaces[host]}", f"{of_guard}/mnt", f"{of_guard}/pid"]
         return [open(path, "rb", buffering=0) for path in paths]
 
-    def drop(self):
-        """Let go of all. The network's socket comes last: the notebook takes its end for "done"."""
+    def drop(self, home):
+        """Let go of all, from the network namespace `home`: this process must not be what keeps a host's alive.
+
+        The network's socket comes last: the notebook takes its end for "done".
+        """
+        namespace_call("setns", home, CLONE_NEWNET)
         if self.guard:
-            guard.end(*self.guard)
+            guard.end(*self.guard, self.namespaces.values())
         for namespace in self.namespaces.values():
             os.close(namespace)
         self.control.close()
@@ -112,6 +118,7 @@ class Helper:
 
     def __init__(self, control, parent, door):
         self.control, self.parent, self.door = control, parent, door
+        self.home = os.open("/proc/self/ns/net", os.O_RDONLY)
         self.numbers = itertools.count(1)
         self.networks = {}  # by the descriptor of the network's socket
         self.visitors = {}  # by theirs
@@ -125,7 +132,7 @@ class Helper:
                 pass
         finally:
             for network in self.networks.values():
-                network.drop()
+                network.drop(self.home)
 
     def attend(self, fd):
         """See to a descriptor that has news. Returns whether to go on."""
@@ -145,7 +152,7 @@ class Helper:
         """Take a new network's socket."""
         message, fds, _, _ = socket.recv_fds(self.control, 16, 1)
         if fds:  # else this process has no descriptor left: that network is lost, the others stay
-            self.networks[fds[0]] = Held(next(self.numbers), socket.socket(fileno=fds[0]))
+            self.networks[fds[0]] = Held(next(self.numbers), time.time(), socket.socket(fileno=fds[0]))
             self.poll.register(fds[0], select.POLLIN)
         return message != b""
 
@@ -157,7 +164,12 @@ class Helper:
             return
         self.visitors[visitor.fileno()] = visitor
         self.poll.register(visitor, select.POLLIN)
-        told = [{"number": each.number, "hosts": each.addresses} for each in self.networks.values() if each.addresses]
+        told = [
+            {"number": each.number, "since": each.since, "hosts": each.addresses, "made_by": os.getppid()}
+            for each in self.networks.values()
+            if each.addresses
+        ]
+        visitor.settimeout(1)
         with contextlib.suppress(OSError):  # it has left already
             visitor.send(json.dumps(told).encode())
 
@@ -168,7 +180,7 @@ class Helper:
             if request := control.recv(SIZE):
                 request = json.loads(request)
                 network = speakers[fd] if speakers is self.networks else self.visited(request)
-                reply, passed = answer(network, request)
+                reply, passed = answer(network, request) if network else ({"error": "that network has ended"}, [])
                 reply["passed"] = len(passed)
                 with contextlib.ExitStack() as closing:
                     for each in passed:
@@ -182,13 +194,13 @@ class Helper:
         self.poll.unregister(fd)
         leaving = speakers.pop(fd)
         if speakers is self.networks:
-            leaving.drop()
+            leaving.drop(self.home)
         else:
             leaving.close()
 
     def visited(self, request):
-        """Return the network that a visitor asks for; it must be one of those that it was told of."""
-        return next(each for each in self.networks.values() if each.number == request["network"])
+        """Return the network that a visitor asks for, None if it has gone."""
+        return next((each for each in self.networks.values() if each.number == request.get("network")), None)
 
 
 def main():
@@ -204,7 +216,8 @@ def main():
 
                 Helper(control, parent, door).serve()
     if door:
-        close_door(door)
+        with door, contextlib.suppress(OSError):
+            os.unlink(door.getsockname())
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ def command(report, host, namespaces, arguments):
     """
     program, *rest = map(os.fspath, arguments)
     program = sys.executable if program == "python" else program
+    if program == "tcpdump":  # it would become a user of that name, and a host has one user: root
+        rest = ["-Z", "root", *rest]
     start = (sys.executable, "-I", "-S", os.fspath(LAUNCHER), str(report), host, *map(str, namespaces))
     return [*start, program, *rest]
 
