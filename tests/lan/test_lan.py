@@ -215,10 +215,10 @@ def test_a_helper_that_has_gone_is_told(monkeypatch):
 
     def answer_once(theirs):
         kept.append(theirs.dup())
-        kept[0].send(json.dumps({"number": 1, "indexes": {"alice": {"eth0": 2}}}).encode())
+        kept[0].send(json.dumps({"number": 1, "passed": 0, "indexes": {"alice": {"eth0": 2}}}).encode())
 
-    monkeypatch.setattr(lan, "hand_over", answer_once)
-    monkeypatch.setattr(lan, "unavailable", lambda: None)
+    monkeypatch.setattr(lan.process, "hand_over", answer_once)
+    monkeypatch.setattr(lan.process, "unavailable", lambda: None)
     with lan.switch("alice") as net:
         kept[0].close()
         with pytest.raises(lan.LanError, match="helper process has ended"):
@@ -629,7 +629,7 @@ def test_a_network_that_closes_takes_sockets_along_that_an_interrupt_kept_from_e
         number += 1
         with lan.switch("alice") as net:
             try:
-                with interrupt_at(number, lan):
+                with interrupt_at(number, lan.network, lan.host):
                     net["alice"].socket()
             except KeyboardInterrupt as error:
                 errors.append(error)

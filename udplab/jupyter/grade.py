@@ -6,7 +6,6 @@ It runs the learners' code, and is no sandbox: use an account, or a machine, tha
 """
 
 import argparse
-import collections
 import concurrent.futures
 import contextlib
 import json

@@ -14,14 +14,19 @@
 
 import contextlib
 import errno
+import itertools
 import json
 import os
 import select
 import socket
 import sys
+import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from udplab.lan import guard
 from udplab.lan.building import CLONE_NEWNET, CLONE_NEWUSER, build, namespace_call, write_sysctl
+from udplab.lan.door import SIZE, is_ours, open_door
 from udplab.lan.hindering import set_icmp, set_loss, set_rate
 
 
@@ -44,17 +49,58 @@ def enter_namespaces():
     return None
 
 
+@dataclass
+class Held:
+    """What the helper holds of a network: its namespaces by host, and what came to it later."""
+
+    number: int
+    since: float  # time.time()
+    control: socket.socket
+    namespaces: dict = field(default_factory=dict)
+    addresses: dict = field(default_factory=dict)
+    guard: tuple = None  # its process id and the descriptor whose closing ends it
+
+    def enter(self, host):
+        """Go to a host's network namespace; nothing else here may take that for granted."""
+        namespace_call("setns", self.namespaces[host], CLONE_NEWNET)
+
+    def doors(self, host):
+        """Return files of the namespaces in which a program on the host runs: user, network, mount, PID."""
+        if self.guard and os.waitpid(self.guard[0], os.WNOHANG)[0]:  # somebody has killed it
+            os.close(self.guard[1])
+            self.guard = None
+        if self.guard is None:
+            self.guard = guard.start(self.addresses)
+        of_guard = f"/proc/{self.guard[0]}/ns"
+        paths = ["/proc/self/ns/user", f"/proc/self/fd/{self.namespaces[host]}", f"{of_guard}/mnt", f"{of_guard}/pid"]
+        return [open(path, "rb", buffering=0) for path in paths]
+
+    def drop(self, home):
+        """Let go of all, from the network namespace `home`: this process must not be what keeps a host's alive.
+
+        The network's socket comes last: the notebook takes its end for "done".
+        """
+        namespace_call("setns", home, CLONE_NEWNET)
+        if self.guard:
+            guard.end(*self.guard, self.namespaces.values())
+        for namespace in self.namespaces.values():
+            os.close(namespace)
+        self.control.close()
+
+
 def answer(network, request):
-    """Do what a request asks in the namespaces of one network; returns (reply, sockets to pass)."""
-    operation, passed = request["op"], []
-    reply = {"number": request["number"]}
+    """Do what a request asks in the namespaces of one network; returns (reply, what to pass: sockets or files)."""
+    operation, passed, reply = request["op"], [], {"number": request["number"]}
     try:
         if operation == "build":
-            reply["indexes"] = build(network, request["hosts"], request["switched"])
+            reply["indexes"] = build(network.namespaces, request["hosts"], request["switched"])
+            network.addresses = {host["name"]: host["interfaces"][0]["address"] for host in request["hosts"]}
             return reply, passed
-        namespace_call("setns", network[request["host"]], CLONE_NEWNET)
+        network.enter(request["host"])
         if operation == "socket":
             passed.append(socket.socket(request["family"], request["type"], request["proto"]))
+        elif operation == "program":
+            passed += network.doors(request["host"])
         elif operation == "icmp":
             set_icmp(request["send"])
         elif operation == "loss":
@@ -67,61 +113,99 @@ def answer(network, request):
     return reply, passed
 
 
-def serve(control, parent):
-    """Serve networks until the notebook closes `control` or its process (a pidfd) ends."""
-    networks = {}  # the network's socket -> {host: namespace}
-    sockets = {}
-    try:
-        serve_networks(control, parent, networks, sockets)
-    finally:
-        for fd, sock in sockets.items():
-            drop(networks[fd], sock)
+class Helper:
+    """Serves networks until the notebook closes `control` or its process (a pidfd) ends; and visitors at `door`."""
 
+    def __init__(self, control, parent, door):
+        self.control, self.parent, self.door = control, parent, door
+        self.home = os.open("/proc/self/ns/net", os.O_RDONLY)
+        self.numbers = itertools.count(1)
+        self.networks = {}  # by the descriptor of the network's socket
+        self.visitors = {}  # by theirs
+        self.poll = select.poll()
+        for each in (control, parent, *([door] if door else [])):
+            self.poll.register(each, select.POLLIN)
 
-def drop(network, sock):
-    """Let go of a network. Its socket comes last: the notebook takes its end for "done"."""
-    for namespace in network.values():
-        os.close(namespace)
-    sock.close()
+    def serve(self):
+        try:
+            while all(self.attend(fd) for fd, _ in self.poll.poll()):
+                pass
+        finally:
+            for network in self.networks.values():
+                network.drop(self.home)
 
+    def attend(self, fd):
+        """See to a descriptor that has news. Returns whether to go on."""
+        if fd == self.parent:
+            return False
+        if fd == self.control.fileno():
+            return self.welcome()
+        if fd in self.networks:
+            self.hear(fd, self.networks)
+        elif fd in self.visitors:
+            self.hear(fd, self.visitors)
+        else:
+            self.admit()
+        return True
 
-def serve_networks(control, parent, networks, sockets):
-    """Serve until the end; `networks` and `sockets` are as in `serve`, which lets go of what is left in them."""
-    poll = select.poll()
-    poll.register(control, select.POLLIN)
-    poll.register(parent, select.POLLIN)
-    while True:
-        for fd, _ in poll.poll():
-            if fd == parent:
+    def welcome(self):
+        """Take a new network's socket."""
+        message, fds, _, _ = socket.recv_fds(self.control, 16, 1)
+        if fds:  # else this process has no descriptor left: that network is lost, the others stay
+            self.networks[fds[0]] = Held(next(self.numbers), time.time(), socket.socket(fileno=fds[0]))
+            self.poll.register(fds[0], select.POLLIN)
+        return message != b""
+
+    def admit(self):
+        """Let a visitor in, and tell it of the networks."""
+        visitor, _ = self.door.accept()
+        if not is_ours(visitor):
+            visitor.close()
+            return
+        self.visitors[visitor.fileno()] = visitor
+        self.poll.register(visitor, select.POLLIN)
+        told = [
+            {"number": each.number, "since": each.since, "hosts": each.addresses, "made_by": os.getppid()}
+            for each in self.networks.values()
+            if each.addresses
+        ]
+        visitor.settimeout(1)
+        with contextlib.suppress(OSError):  # it has left already
+            visitor.send(json.dumps(told).encode())
+
+    def hear(self, fd, speakers):
+        """Answer a request of a network's owner or of a visitor; let go of one who has left."""
+        control = speakers[fd].control if speakers is self.networks else speakers[fd]
+        try:
+            if request := control.recv(SIZE):
+                request = json.loads(request)
+                network = speakers[fd] if speakers is self.networks else self.visited(request)
+                reply, passed = answer(network, request) if network else ({"error": "that network has ended"}, [])
+                reply["passed"] = len(passed)
+                with contextlib.ExitStack() as closing:
+                    for each in passed:
+                        closing.enter_context(each)
+                    socket.send_fds(control, [json.dumps(reply).encode()], [each.fileno() for each in passed])
                 return
-            if fd == control.fileno():
-                message, fds, _, _ = socket.recv_fds(control, 16, 1)
-                if not message:
-                    return
-                if not fds:  # this process has no descriptor left: that network is lost, the others stay
-                    continue
-                sockets[fds[0]] = socket.socket(fileno=fds[0])
-                networks[fds[0]] = {}
-                poll.register(fds[0], select.POLLIN)
-                continue
-            try:
-                request = sockets[fd].recv(1 << 20)
-                if request:
-                    reply, passed = answer(networks[fd], json.loads(request))
-                    socket.send_fds(sockets[fd], [json.dumps(reply).encode()], [s.fileno() for s in passed])
-                    for given in passed:
-                        given.close()
-            except OSError as problem:
-                if problem.errno not in (errno.EPIPE, errno.ECONNRESET):
-                    raise
-                request = b""  # the notebook closed the network without waiting for the answer
-            if not request:
-                poll.unregister(fd)
-                drop(networks.pop(fd), sockets.pop(fd))
+        except OSError as problem:
+            if problem.errno not in (errno.EPIPE, errno.ECONNRESET):
+                raise
+            # The notebook closed the network without waiting for the answer.
+        self.poll.unregister(fd)
+        leaving = speakers.pop(fd)
+        if speakers is self.networks:
+            leaving.drop(self.home)
+        else:
+            leaving.close()
+
+    def visited(self, request):
+        """Return the network that a visitor asks for, None if it has gone."""
+        return next((each for each in self.networks.values() if each.number == request.get("network")), None)
 
 
 def main():
     parent = int(sys.argv[2])
+    door = open_door()  # now: inside the user namespace nobody would know this process's user
     with socket.socket(fileno=int(sys.argv[1])) as control:
         refused = enter_namespaces()
         # The notebook may have been interrupted before it has read our first words: then nobody is there any more.
@@ -130,7 +214,10 @@ def main():
             if refused is None:
                 import pyroute2  # noqa: F401  the first network needs it: loaded while the notebook does other things
 
-                serve(control, parent)
+                Helper(control, parent, door).serve()
+    if door:
+        with door, contextlib.suppress(OSError):
+            os.unlink(door.getsockname())
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import threading
 from pathlib import Path
 
 from udplab.kit.calm import uninterrupted
+from udplab.lan.door import remove_door
 
 PATIENCE = 30.0  # seconds to wait for an answer of the helper; it needs a fraction of one
 GONE = "the LAN's helper process has ended, and its networks with it: make a new one with switch() or path()"
@@ -149,6 +150,7 @@ def stop():
             running["control"].close()
             running["process"].kill()  # it has nothing to save, and it may be stopped
             running["process"].wait()
+            remove_door(running["process"].pid)
             running["process"] = running["control"] = None
 
 

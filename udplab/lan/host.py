@@ -1,0 +1,142 @@
+"""A host of a network: what can be had from it, and what can be done to it."""
+
+import contextlib
+import os
+import socket
+import subprocess
+import weakref
+
+from udplab.lan.capture import Capture
+from udplab.lan.programs import launching
+
+
+class Host:
+    """A host of a network.
+
+    `name`; `interfaces` (a tuple of Interface; a router has two); and of the first of them: `address`,
+    `broadcast`, `mac`, `link_local` (IPv6). `index(interface="eth0")` is the interface's number on this host,
+    as IPv6 addresses with a scope and IP_ADD_MEMBERSHIP want it.
+    """
+
+    def __init__(self, network, plan, indexes):
+        self.name, self.interfaces = plan.name, plan.interfaces
+        self.address, self.broadcast = plan.interfaces[0].address, plan.interfaces[0].broadcast
+        self.mac, self.link_local = plan.interfaces[0].mac, plan.interfaces[0].link_local
+        self._network, self._indexes = network, indexes
+        self.given = weakref.WeakSet()  # its sockets in this process
+
+    def __repr__(self):
+        return f"<Host {self.name}: {', '.join(f'{i.name} {i.address}' for i in self.interfaces)}>"
+
+    def interface(self, name="eth0"):
+        """The Interface of that name. Raises ValueError where the host has none."""
+        for interface in self.interfaces:
+            if interface.name == name:
+                return interface
+        raise ValueError(f"{self.name} has no {name}, but {', '.join(i.name for i in self.interfaces)}")
+
+    def index(self, interface="eth0"):
+        return self._indexes[self.interface(interface).name]
+
+    def socket(self, family=socket.AF_INET, type=socket.SOCK_DGRAM, proto=0):
+        """An ordinary socket that lives on this host; Network.close() closes it.
+
+        Parameters and errors are those of `socket.socket` (AF_PACKET works without root); and LanError.
+        """
+        asked = {"family": int(family), "type": int(type), "proto": proto}
+        _, (made,) = self._network._ask("socket", host=self.name, **asked)
+        made.set_inheritable(False)
+        self.given.add(made)
+        return made
+
+    def start(self, *arguments, **keywords):
+        """Start a program on this host; returns its subprocess.Popen.
+
+        start("python", "-m", "udplab.loopback", "server"): the program and its arguments; "python" is this
+        environment's. It runs as root of the network alone (user_namespaces(7)), in the working directory and with
+        the environment of this process; on it, "bob" and "bob.lan" mean bob's address. It ends with the network:
+        SIGTERM, a second later SIGKILL. Ctrl-C here does not reach it.
+
+        keywords: those of subprocess.Popen, but executable, shell and preexec_fn. With stdout=subprocess.PIPE its
+        output can be read while it runs. Raises what Popen does, such as FileNotFoundError; LanError.
+        """
+        with self._launching(arguments, keywords) as (command, prepared):
+            program = subprocess.Popen(command, **prepared)
+            self._network._programs = [each for each in self._network._programs if each.poll() is None] + [program]
+        return program
+
+    def run(self, *arguments, **keywords):
+        """Run a program on this host to its end; returns its subprocess.CompletedProcess, with its own `args`.
+
+        arguments: as for start(); keywords: those of subprocess.run, as start() takes them. Raises what they do.
+        """
+        with self._launching(arguments, keywords) as (command, prepared):
+            done = subprocess.run(command, **prepared)
+            done.args = list(arguments)
+        return done
+
+    @contextlib.contextmanager
+    def _launching(self, arguments, keywords):
+        _, namespaces = self._network._ask("program", host=self.name)
+        with launching(self.name, namespaces, arguments, keywords) as prepared:
+            yield prepared
+
+    def capture(self, interface="eth0", room=8 << 20):
+        """A Capture of the frames at an interface, in and out; `room` is the memory it may fill, in bytes."""
+        return Capture(self, self.interface(interface), room)
+
+    def settle(self):
+        """Return when every frame whose send call has returned, and each kernel's answer to it, has arrived.
+
+        A sent frame waits in a queue of its CPU for the next hop, first in, first out; all namespaces share
+        that queue. So a datagram to oneself, sent from the same CPU, comes back only after every frame
+        before it has gone one hop. As many rounds as there can be hops (two a link with a switch, there and
+        back, ARP's question and answer first), on every CPU, and all is through: a frame stays on the CPU
+        that sent it, so the CPUs can be asked one after another. This cannot know of frames
+        that `slow()` holds back, nor of an answer that a program has yet to send: wait for those yourself.
+        Raises TimeoutError where such a datagram to oneself is lost.
+        """
+        allowed = os.sched_getaffinity(0)
+        try:
+            with self.socket() as marker:
+                marker.bind(("127.0.0.1", 0))
+                marker.connect(marker.getsockname())
+                marker.settimeout(5)  # a flood elsewhere can fill the CPU's queue, and the marker is lost
+                for cpu in allowed:
+                    os.sched_setaffinity(0, {cpu})  # of this thread only
+                    for _ in range(self._network._hops):
+                        marker.send(b"")
+                        marker.recv(1)
+        finally:
+            os.sched_setaffinity(0, allowed)
+
+    def send_icmp(self, send):
+        """Let this host send ICMP messages of its own (True, at first) or none (False).
+
+        A router that sends none drops a datagram that is too big without a word: a black hole (RFC 2923
+        section 2.1). ICMP that other hosts sent still passes.
+        """
+        self._network._ask("icmp", host=self.name, send=bool(send))
+
+    def lose(self, every, interface="eth0"):
+        """Lose the n-th, 2n-th, ... IPv4 packet (a fragment counts as one) that leaves by this interface.
+
+        `every` is n, 1 or more; None loses nothing again. The lost packet is seen by no capture, not even on
+        this host. A sender on this very host that has set IP_RECVERR is told of it: ENOBUFS (ip(7)); so lose
+        on a router or the other host where that matters. Raises LanError where the kernel has no nftables.
+        """
+        if every is not None and not (isinstance(every, int) and 1 <= every < 1 << 32):
+            raise ValueError(f"every n-th: n is a whole number, 1 or more, not {every}")
+        self._network._ask("loss", host=self.name, interface=self.interface(interface).name, every=every)
+
+    def slow(self, bits_per_second, interface="eth0"):
+        """Send no faster than this by the interface: a frame of n bytes holds up the next for 8n / rate s.
+
+        The first frame goes at once; 4 MB can wait. None is full speed again. Raises LanError where the
+        kernel cannot shape traffic (tc-tbf(8)). A fixed delay is not offered: many kernels have no netem.
+        """
+        whole = isinstance(bits_per_second, int)
+        if bits_per_second is not None and not (whole and 2000 <= bits_per_second <= 8 * 10**9):
+            raise ValueError(f"a rate is a whole number of bits per second, 2000 to 8 billion, not {bits_per_second}")
+        name = self.interface(interface).name
+        self._network._ask("rate", host=self.name, interface=name, bits_per_second=bits_per_second)
