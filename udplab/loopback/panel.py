@@ -22,8 +22,8 @@ def round_trips():
             yield from experiments.round_trips(server.address, size, count, batch, pause / 1000, timeout=0.2)
 
     def draw(ax, times, values, before):
-        plots.over_time(times, ax)
+        words = plots.over_time(ax, times)
         ax.set_xlim(0, values["count"])
-        return plots.describe_round_trips(times)
+        return words
 
-    return Playground(controls, measure, draw)
+    return Playground(controls, measure, draw, margins={"left": 0.11, "right": 0.95})
