@@ -5,6 +5,8 @@ import socket
 import time
 from dataclasses import dataclass
 
+from udplab.kit import told
+from udplab.kit.compared import compared
 from udplab.kit.sockets import (
     HOST,
     LARGEST,
@@ -17,6 +19,7 @@ from udplab.kit.sockets import (
     own_address,
     udp_socket,
 )
+from udplab.loopback import listing
 
 IN_A_ROW = 20  # round trips that are lost one after another before `round_trips` gives up
 DAY = 86_400  # seconds: the longest wait that anybody can mean
@@ -50,6 +53,43 @@ def ask(sock, address, question, timeout=1.0, clock=time.perf_counter):
         raise TimeoutError(f"{address[0]}, port {address[1]} is the address of this socket itself: nobody else answers")
     answer = answer_from(sock, address, timeout, clock)
     return Exchange(sent, clock(), question, answer)
+
+
+def ask_once(address, question, timeout=1.0):
+    """Ask with a socket of its own, which is closed then; return the `Exchange`. See `ask`."""
+    with udp_socket() as sock:
+        return ask(sock, address, question, timeout)
+
+
+def filmed(exchange, record):
+    """Return a Film of an exchange, from what the client (`Exchange`) and the server (`kit.server.Record`) noted."""
+    question, answer = exchange.question, exchange.answer
+    return told.loopback(
+        [told.Sent(exchange.sent, "client", "server", question), told.Sent(record.sent, "server", "client", answer)],
+        [
+            told.Read(record.time, "server", question, len(question)),
+            told.Read(exchange.received, "client", answer, len(answer)),
+        ],
+    )
+
+
+def over_ipv6(question):
+    """Ask at ::1, which is to IPv6 what 127.0.0.1 is to IPv4; return the answer as `Compared`."""
+    return compared(listing.respond(question), _ask_over_ipv6, question)
+
+
+def _ask_over_ipv6(question):
+    with (
+        socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as server,
+        socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as client,
+    ):
+        server.bind(("::1", 0))
+        server.settimeout(1.0)
+        client.settimeout(1.0)
+        client.sendto(question, server.getsockname())
+        data, peer = server.recvfrom(MAX_BYTES)
+        server.sendto(listing.respond(data), peer)
+        return client.recv(MAX_BYTES)
 
 
 def is_own(sock, address):
@@ -151,6 +191,26 @@ def burst(size, count=2000, queue_bytes=106_496):
             if kept + (kernel_drops(receiver) or 0) >= sent:
                 break
         return Burst(size, sent, kept, kernel_drops(receiver), count - sent)
+
+
+def overflow(count=24, size=100, queue_bytes=4096, clock=time.perf_counter):
+    """Send a few datagrams to a socket that does not read, then read what is left; return the Film of it.
+
+    Numbers as for `burst`, but size: 2 bytes at least, in which each datagram has its number.
+    """
+    check(size=size, count=count, queue_bytes=queue_bytes)
+    with udp_socket() as receiver, udp_socket() as sender:
+        receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, queue_bytes)
+        receiver.bind((HOST, 0))
+        sender.connect(receiver.getsockname())
+        sends = []
+        for number in range(count):
+            data = number.to_bytes(2, "big") + bytes(size - 2)
+            begin = clock()
+            sender.send(data)
+            sends.append(told.Sent(begin, "sender", "receiver", data, clock()))
+        reads = [told.Read(clock(), "receiver", data, len(data)) for data, _ in arrivals(receiver, 0.1)]
+    return told.loopback(sends, reads)
 
 
 LIMITS = {  # from what to what, and of what kind

@@ -73,9 +73,14 @@ def lifeline(ax, side, times, height, name):
         ax.annotate(label, (side, time), (beside, place), ha=align, va="center", arrowprops=pointer)
 
 
-def over_time(ax, times):
-    """Draw round-trip times (seconds, nan for a lost one) as dots in the order they were measured."""
-    micro = np.asarray(times) * 1e6
+def over_time(ax, times, before=()):
+    """Draw round-trip times (seconds, nan for a lost one) as dots in the order they were measured.
+
+    before: those of an earlier run, to be drawn in grey
+    """
+    micro, old = np.asarray(times) * 1e6, np.asarray(before) * 1e6
+    if np.isfinite(old).any():
+        ax.plot(np.arange(1, len(old) + 1), old, ".", color="#BBBBBB", markersize=3, label="before")
     ax.plot(np.arange(1, len(micro) + 1), micro, ".", color=BLUE, markersize=4, label="round trip")
     lost = np.flatnonzero(np.isnan(micro)) + 1
     if len(lost):
@@ -85,9 +90,9 @@ def over_time(ax, times):
             loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0, handletextpad=0.2, columnspacing=1
         )
     ax.set(xlabel="datagram number", ylabel="round trip in µs", title="Round-trip times, one after another (log scale)")
-    if np.isfinite(micro).any():
+    if np.isfinite(both := np.concatenate([micro, old])).any():
         ax.set_yscale("log")
-        micros(ax.yaxis, micro)
+        micros(ax.yaxis, both)
     return in_words(times)
 
 
@@ -175,6 +180,25 @@ def kept(ax, bursts, you=None):
     plain(ax.yaxis, [1, 10, 100, 1000, bursts[0].sent])
     below(ax)
     return "\n".join(map(fate, bursts))
+
+
+def queue(ax, burst, before=None):
+    """Draw what became of a `Burst`: a bar of the datagrams that were kept, and those that were dropped.
+
+    before: an earlier one, to be drawn in grey
+    """
+    rows = [("now", burst, (BLUE, "white"), RED)] + [("before", before, (GREY, "#EEEEEE"), GREY)] * (before is not None)
+    for place, (_, each, (kept_colour, lost_colour), edge) in enumerate(rows):
+        lost = each.sent - each.kept
+        ax.barh(-place, each.kept, 0.6, color=kept_colour)
+        ax.barh(-place, lost, 0.6, left=each.kept, color=lost_colour, edgecolor=edge, hatch="//")
+        ax.text(each.sent * 0.5, -place, f" {each.kept:,} kept, {lost:,} dropped ", va="center", ha="center",
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})  # fmt: skip
+    ax.set_yticks([-place for place in range(len(rows))], [name for name, *_ in rows])
+    ax.set(xlabel="datagrams", ylim=(-1.5, 0.5), xlim=(0, max(each.sent for _, each, *_ in rows)))
+    ax.set_title("What the queue has kept (full) and dropped (hatched)")
+    ax.grid(False)
+    return fate(burst)
 
 
 def fate(burst):
