@@ -4,20 +4,13 @@ import math
 
 import numpy as np
 
-from udplab.kit.server import Record
 from udplab.kit.sockets import LARGEST
 from udplab.loopback import panel, plots
-from udplab.loopback.experiments import Burst, Exchange
+from udplab.loopback.experiments import Burst
 
 NOTEBOOK = "2-1-loopback.ipynb"
 NEEDS_LAN = False
 SPREAD, FEW, LOST = [16e-6, 20e-6, 300e-6], [20e-6], math.nan
-
-
-def exchange(ax, gap, question, answer):
-    """Draw an exchange; gap: seconds from one moment to the next."""
-    record = Record(1, gap, ("127.0.0.1", 1060), question, len(question), "answered", answer, 2 * gap, "")
-    return plots.exchange(ax, Exchange(0, 3 * gap, question, answer), record)
 
 
 def bursts(**options):
@@ -26,9 +19,6 @@ def bursts(**options):
 
 
 PLOTS = {
-    "exchange": lambda ax: exchange(ax, 50e-6, b"Is anybody there?", b"Your data was 17 bytes long"),
-    "exchange, long words": lambda ax: exchange(ax, 0.4, b"\xff" * 40, b"\x00" * 4000),
-    "exchange, dollars": lambda ax: exchange(ax, 1e-3, b"$5 and $\\frac{6$", b"{$^$}"),
     "over time": lambda ax: plots.over_time(ax, SPREAD * 300),
     "over time, lost": lambda ax: plots.over_time(ax, [LOST] * 20_000),
     "over time, wide": lambda ax: plots.over_time(ax, [1e-6, 1.0, LOST] * 6000),
@@ -41,6 +31,9 @@ PLOTS = {
     "by size, slow": lambda ax: plots.by_size(ax, {1: FEW, 65_507: [1.0, 2.0]}),
     "by size, lost": lambda ax: plots.by_size(ax, {1: [LOST], 65_507: [LOST]}),
     "kept": lambda ax: plots.kept(ax, bursts()),
+    "queue": lambda ax: plots.queue(ax, bursts()[0]),
+    "queue, and before": lambda ax: plots.queue(ax, *bursts()[1:]),
+    "over time, and before": lambda ax: plots.over_time(ax, SPREAD * 300, [1e-5, 1e-3] * 200),
     "kept, foretold": lambda ax: plots.kept(ax, bursts(refused=3), you=2000),
 }
 
@@ -48,6 +41,9 @@ PLAYGROUNDS = {
     "2-1, first settings": (panel.round_trips, {}),
     "2-1, least": (panel.round_trips, {"size": 0, "count": 100}),
     "2-1, most": (panel.round_trips, {"size": LARGEST, "count": 20_000}),
+    "2-1, burst": (panel.bursts, {}),
+    "2-1, burst, least": (panel.bursts, {"size": 0, "queue": 2048, "count": 10}),
+    "2-1, burst, most": (panel.bursts, {"size": LARGEST, "queue": 212_992, "count": 5000}),
 }
 
 PROGRAMS = {"server": ["server"], "client": ["client"]}

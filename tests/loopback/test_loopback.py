@@ -17,7 +17,7 @@ import pytest
 from scripted import ScriptedClient, interruptions
 
 from udplab.kit import exercise, picture
-from udplab.kit.server import Record, Server
+from udplab.kit.server import Server
 from udplab.kit.sockets import LARGEST, answer_from, connect, own_address, receive_cut, udp_socket
 from udplab.loopback import __main__, exercises, experiments, listing, plots
 
@@ -482,18 +482,6 @@ def test_kept_draws_what_was_measured_and_what_you_said(ax):
     assert words[0] == "      1 byte: sent 2000, kept 256 + dropped by the kernel 1744 = 2000"
     assert words[1].endswith("1908 are missing (this system does not count them) (5 more were refused by the system)")
     assert plots.fate(experiments.Burst(1, 10, 3, 6)).endswith("6 = 9"), "what is missing is not made up"
-
-
-def test_a_ladder_has_an_arrow_for_each_datagram_and_keeps_its_labels_apart(ax):
-    exchange = experiments.Exchange(10.0, 10.000050, b"hello", b"Your data was 5 bytes long")
-    record = Record(1, 10.000020, SERVER, b"hello", 5, "answered", b"...", 10.000021, "")
-    words = plots.exchange(ax, exchange, record)
-    texts = [text for text in ax.texts if "µs" in text.get_text()]
-    assert sorted(text.get_text() for text in texts) == ["0 µs", "20 µs", "21 µs", "50 µs"]
-    ax.figure.canvas.draw()
-    boxes = [text.get_window_extent() for text in texts]
-    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
-    assert words.splitlines()[0] == "client -> server: sent at 0 µs, received at 20 µs: b'hello'"
 
 
 def test_a_connect_that_fails_leaves_no_socket_open():

@@ -98,6 +98,19 @@ def is_own(sock, address):
     return port == address[1] and (host == address[0] or (host == "0.0.0.0" and address[0].startswith("127.")))
 
 
+def tcp_beside_udp():
+    """Return whether a TCP socket gets the address and port that a UDP socket has."""
+    for _ in range(20):  # another program's TCP socket may have that very port
+        with udp_socket() as udp, socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp:
+            udp.bind((HOST, 0))
+            try:
+                tcp.bind(udp.getsockname())
+            except OSError:
+                continue
+            return tcp.getsockname() == udp.getsockname()
+    return False
+
+
 def round_trips(
     address, size=32, count=1000, batch=50, pause=0.0, timeout=1.0, clock=time.perf_counter, sleep=time.sleep
 ):
@@ -193,7 +206,7 @@ def burst(size, count=2000, queue_bytes=106_496):
         return Burst(size, sent, kept, kernel_drops(receiver), count - sent)
 
 
-def overflow(count=24, size=100, queue_bytes=4096, clock=time.perf_counter):
+def overflow(count=16, size=100, queue_bytes=4096, clock=time.perf_counter):
     """Send a few datagrams to a socket that does not read, then read what is left; return the Film of it.
 
     Numbers as for `burst`, but size: 2 bytes at least, in which each datagram has its number.

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from udplab import lan
 from udplab.kit.compared import compared
 from udplab.kit.sockets import PORT, queued
+from udplab.kit.words import brief, shown
 from udplab.loopback import checksum, listing
 
 
@@ -53,11 +54,13 @@ def run_on_two_hosts(server, client, patience=10.0):
 class Landing:
     """What became of a datagram that was built by hand.
 
+    name: "whole", "damaged" or "unchecked"
     payload: the bytes that crossed the wire; checksum: the number in its header
     heard: what the receiver's program got, or None
     told: whether the sender's program heard of it in any way
     """
 
+    name: str
     payload: bytes
     checksum: int
     heard: bytes | None
@@ -67,22 +70,26 @@ class Landing:
 def one_bit(sent=b"hello", arrives=b"helln"):
     """Let `sent` become `arrives` on the way from alice to bob, with and without a checksum; return it as `Compared`.
 
-    Three `Landing`s: as it was sent; changed, with the checksum of what was sent; changed, with the checksum 0.
+    Three `Landing`s: "whole", as it was sent; "damaged", changed, with the checksum of what was sent; "unchecked",
+    changed, with the checksum 0. Raises ValueError for what is no payload of a packet on such a network.
     """
-    source, destination = ("10.0.0.1", 5000), ("10.0.0.2", PORT)
-    whole = checksum.datagram(source, destination, sent)
-    udps = [
-        whole,
-        checksum.datagram(source, destination, arrives)[:6] + whole[6:8] + arrives,
-        checksum.datagram(source, destination, arrives, checked=False),
-    ]
-    predicted = [landing(udp, checksum.accepted(source, destination, udp)) for udp in udps]
-    return compared(predicted, _send_by_hand, source, destination, udps)
+    for data in (sent, arrives):
+        if not isinstance(data, bytes) or len(data) > 1472:
+            raise ValueError(f"0 to 1,472 bytes were wanted, such as b'hello', not {brief(data, 60)}")
+    ends = ("10.0.0.1", 5000), ("10.0.0.2", PORT)
+    whole, changed = checksum.datagram(*ends, sent), checksum.datagram(*ends, arrives)
+    udps = {
+        "whole": whole,
+        "damaged": changed[:6] + whole[6:8] + arrives,
+        "unchecked": checksum.datagram(*ends, arrives, checked=False),
+    }
+    predicted = [landing(name, udp, checksum.accepted(*ends, udp)) for name, udp in udps.items()]
+    return compared(predicted, _send_by_hand, *ends, udps)
 
 
-def landing(udp, heard, told=False):
+def landing(name, udp, heard, complaint=False):
     """Return the `Landing` of a UDP datagram, its header included."""
-    return Landing(udp[8:], checksum.HEADER.unpack(udp[:8])[3], heard, told)
+    return Landing(name, udp[8:], checksum.HEADER.unpack(udp[:8])[3], heard, complaint)
 
 
 def _send_by_hand(source, destination, udps):
@@ -97,10 +104,35 @@ def _send_by_hand(source, destination, udps):
         receiver.bind(destination)
         sender.bind(source)
         sender.connect(destination)
-        for udp in udps:
+        for name, udp in udps.items():
             raw.sendto(udp, (destination[0], 0))
             net["bob"].settle()
             heard = queued(receiver)
-            told = sender.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0 or queued(sender) != []
-            found.append(landing(udp, heard[0] if heard else None, told))
+            complaint = sender.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0 or queued(sender) != []
+            found.append(landing(name, udp, heard[0] if heard else None, complaint))
     return found
+
+
+def heard(landings):
+    """Return the set of the names of those `Landing`s that the receiver's program got."""
+    return {each.name for each in landings if each.heard is not None}
+
+
+def landings_in_words(both):
+    """Return a line for each `Landing`, and whether it was as predicted; both: a `Compared` of lists of them."""
+    lines = []
+    for each in both.result:
+        fate = "nothing" if each.heard is None else shown(each.heard)
+        told = "is told" if each.told else "is told nothing"
+        lines.append(
+            f"{each.name:>9}: {shown(each.payload)} on the wire, checksum {each.checksum}: bob's program gets {fate}, "
+            f"alice's {told}"
+        )
+    return "\n".join([*lines, both.verdict])
+
+
+def printed_in_words(both):
+    """Return what both programs printed, and whether it was as predicted; both: a `Compared` of `Printed`."""
+    parts = [("bob, the server", both.result.server), ("alice, the client", both.result.client)]
+    lines = [line for name, said in parts for line in [f"{name}:", *(f"    {each}" for each in said)]]
+    return "\n".join([*lines, both.verdict])

@@ -43,4 +43,6 @@ def bursts():
     def draw(ax, measured, values, before):
         return plots.queue(ax, measured[-1], before[0][-1] if before else None)
 
-    return Playground(controls, measure, draw, size=(8.0, 2.6), margins={"left": 0.13, "top": 0.84, "bottom": 0.24})
+    return Playground(
+        controls, measure, draw, size=(8.0, 2.6), margins={"left": 0.13, "right": 0.94, "top": 0.84, "bottom": 0.24}
+    )

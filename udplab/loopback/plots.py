@@ -1,76 +1,8 @@
 """The pictures of lesson 2-1. Each draws on the Axes it is given, and returns what it shows in words."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from udplab.kit.picture import BLUE, GREEN, GREY, PURPLE, RED, below, micros, plain, resize, spread, unit, your_line
-from udplab.kit.words import shown
-
-
-@dataclass(frozen=True)
-class Arrow:
-    """One datagram in a ladder diagram.
-
-    start, end: when it was sent and received, in seconds
-    rightward: True from the client to the server
-    text: what to write along the arrow
-    """
-
-    start: float
-    end: float
-    rightward: bool
-    text: str = ""
-
-
-def exchange(ax, exchange, record):
-    """Draw a question as the client saw it (`Exchange`) and the server (`kit.server.Record`), as a ladder."""
-    arrows = [
-        Arrow(exchange.sent, record.time, True, shown(exchange.question, 40)),
-        Arrow(record.sent, exchange.received, False, shown(exchange.answer, 40)),
-    ]
-    return ladder(ax, arrows)
-
-
-def ladder(ax, arrows):
-    """Draw datagrams between client and server; time runs downwards and starts at the first arrow."""
-    times = [time for arrow in arrows for time in (arrow.start, arrow.end)]
-    zero, span = min(times), max(times) - min(times)
-    name, factor = unit(span)
-    height = span * factor
-    resize(ax, 8, min(1 + 1.3 * len(arrows), 5.4))
-    moments, lines = ([], []), []  # for each lifeline, when something left or arrived there
-    for arrow in arrows:
-        side, tip, colour = (0, 1, BLUE) if arrow.rightward else (1, 0, GREEN)
-        start, end = (arrow.start - zero) * factor, (arrow.end - zero) * factor
-        moments[side].append(start)
-        moments[tip].append(end)
-        line = {"arrowstyle": "-|>", "color": colour, "linewidth": 2, "shrinkA": 0, "shrinkB": 0}
-        ax.annotate("", (tip, end), (side, start), arrowprops=line)
-        box = {"facecolor": "white", "edgecolor": "none", "pad": 2}
-        ax.text(0.5, (start + end) / 2, arrow.text, ha="center", va="center", fontsize=11, bbox=box)
-        way = "client -> server" if arrow.rightward else "server -> client"
-        lines.append(f"{way}: sent at {start:.3g} {name}, received at {end:.3g} {name}: {arrow.text}")
-    for side, places in enumerate(moments):
-        lifeline(ax, side, sorted(places), height, name)
-    ax.set(xlim=(-0.3, 1.3), ylim=(1.15 * height, -0.15 * height), yticks=[])
-    ax.set_title("A question and its answer" if len(arrows) == 2 else "Questions and answers")
-    ax.set_xticks([0, 1], ["client", "server"], fontsize=13, fontweight="bold")
-    ax.xaxis.tick_top()
-    ax.tick_params(length=0)
-    ax.spines[:].set_visible(False)
-    ax.grid(False)
-    return "\n".join(lines)
-
-
-def lifeline(ax, side, times, height, name):
-    """Draw the line of client (side 0) or server (1), with the times (in units called `name`) of what happened."""
-    ax.plot([side, side], [-0.12 * height, 1.12 * height], color=GREY, linewidth=3, zorder=0)
-    beside, align = (side + 0.06, "left") if side else (side - 0.06, "right")
-    for time, place in zip(times, spread(times, 0.3 * height / len(times)), strict=True):
-        label = f"{time:.0f} {name}" if height >= 10 else f"{time:.3g} {name}"
-        pointer = {"arrowstyle": "-", "color": GREY, "shrinkA": 0, "shrinkB": 0}
-        ax.annotate(label, (side, time), (beside, place), ha=align, va="center", arrowprops=pointer)
+from udplab.kit.picture import BLUE, GREEN, GREY, PURPLE, RED, below, micros, plain, your_line
 
 
 def over_time(ax, times, before=()):
