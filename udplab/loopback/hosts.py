@@ -10,7 +10,7 @@ from udplab import lan
 from udplab.kit.compared import compared
 from udplab.kit.sockets import PORT, queued
 from udplab.kit.words import brief, shown
-from udplab.loopback import checksum, listing
+from udplab.loopback import header, listing
 
 
 @dataclass(frozen=True)
@@ -77,19 +77,19 @@ def one_bit(sent=b"hello", arrives=b"helln"):
         if not isinstance(data, bytes) or len(data) > 1472:
             raise ValueError(f"0 to 1,472 bytes were wanted, such as b'hello', not {brief(data, 60)}")
     ends = ("10.0.0.1", 5000), ("10.0.0.2", PORT)
-    whole, changed = checksum.datagram(*ends, sent), checksum.datagram(*ends, arrives)
+    whole, changed = header.datagram(*ends, sent), header.datagram(*ends, arrives)
     udps = {
         "whole": whole,
         "damaged": changed[:6] + whole[6:8] + arrives,
-        "unchecked": checksum.datagram(*ends, arrives, checked=False),
+        "unchecked": header.datagram(*ends, arrives, checked=False),
     }
-    predicted = [landing(name, udp, checksum.accepted(*ends, udp)) for name, udp in udps.items()]
+    predicted = [landing(name, udp, header.accepted(*ends, udp)) for name, udp in udps.items()]
     return compared(predicted, _send_by_hand, *ends, udps)
 
 
 def landing(name, udp, heard, complaint=False):
     """Return the `Landing` of a UDP datagram, its header included."""
-    return Landing(name, udp[8:], checksum.HEADER.unpack(udp[:8])[3], heard, complaint)
+    return Landing(name, udp[8:], header.FIELDS.unpack(udp[:8])[3], heard, complaint)
 
 
 def _send_by_hand(source, destination, udps):

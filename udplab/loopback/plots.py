@@ -77,7 +77,7 @@ def by_size(ax, results):
 
     results: a dict from size in bytes to round-trip times in seconds
     """
-    medians = {size: np.median(answered(times)) * 1e6 for size, times in results.items() if len(answered(times))}
+    medians = {size: median(times) * 1e6 for size, times in results.items() if len(answered(times))}
     lines = [f"{in_bytes(size):>12}: {f'median {medians[size]:.1f} µs' if size in medians else 'no answer'}"
              for size in results]  # fmt: skip
     if not medians:
@@ -141,6 +141,11 @@ def fate(burst):
         known = f"kept {burst.kept} + dropped by the kernel {burst.dropped} = {burst.kept + burst.dropped}"
     refused = f" ({burst.refused} more were refused by the system)" if burst.refused else ""
     return f"{in_bytes(burst.size):>12}: sent {burst.sent}, {known}{refused}"
+
+
+def median(times):
+    """Return the median of those times that are not nan."""
+    return float(np.median(answered(times)))
 
 
 def answered(times):

@@ -3,7 +3,7 @@
 import socket
 import struct
 
-HEADER = struct.Struct("!HHHH")  # four numbers of 16 bits, the high byte first
+FIELDS = struct.Struct("!HHHH")  # four numbers of 16 bits, the high byte first
 
 
 def checksum(source, destination, udp):
@@ -27,7 +27,7 @@ def total(source, destination, udp):
 
 def datagram(source, destination, data, checked=True):
     """Return a UDP datagram as bytes, its header included; its checksum is 0 ("none") where it is not `checked`."""
-    udp = HEADER.pack(source[1], destination[1], HEADER.size + len(data), 0) + data
+    udp = FIELDS.pack(source[1], destination[1], FIELDS.size + len(data), 0) + data
     return udp[:6] + struct.pack("!H", checksum(source, destination, udp)) + data if checked else udp
 
 
@@ -36,6 +36,6 @@ def accepted(source, destination, udp):
 
     It is dropped without a word to anybody (RFC 1122, section 4.1.3.4).
     """
-    if HEADER.unpack(udp[:8])[3] != 0 and total(source, destination, udp) != 0xFFFF:
+    if FIELDS.unpack(udp[:8])[3] != 0 and total(source, destination, udp) != 0xFFFF:
         return None
     return udp[8:]
