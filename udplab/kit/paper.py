@@ -188,6 +188,7 @@ class Paper:
         """Send; raise what the kernel would."""
         self._open()
         data, (host, port) = bytes(memoryview(data)), flags_and_address[-1]
+        self.clock.sleep(CALL)
         if self._next() and isinstance(self._head[1], OSError) and self._head[0] <= self._elapsed():
             self._take()
         if len(data) > self._limit:
@@ -195,7 +196,6 @@ class Paper:
         host = "255.255.255.255" if host == "<broadcast>" else host
         if host in self._needs_permission and not self._options.get((socket.SOL_SOCKET, socket.SO_BROADCAST)):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        self.clock.sleep(READING)
         self.sent.append((data, (host, port)))
         return len(data)
 
