@@ -36,10 +36,13 @@ PIECES_SLIPS = [
     (_slip(ip=0), "Each piece has an IP header of 20 bytes of its own."),
     (_slip(header=0, each=8, unit=1), "Only the first piece has UDP's header, not each of them."),
     (_slip(header=28), "The IP header of 20 bytes is not cut up: each piece gets one of its own."),
-    (lambda size, mtu: -(-size // (mtu - 28)), "UDP's header is in the first piece only; all but the last hold a multiple of 8."),
+    (
+        lambda size, mtu: -(-size // (mtu - 28)),
+        "UDP's header is in the first piece only, and all but the last hold multiples of 8.",
+    ),
     (lambda size, mtu: -(-size // mtu), "Each piece has an IP header, and UDP's header is cut up too."),
     (lambda size, mtu: size // (mtu - 28) + 1, "What fits exactly needs no piece more."),
-]  # fmt: skip
+]
 
 
 def pieces(count, solution):
