@@ -100,6 +100,9 @@ class ScriptedClient:
     def sendto(self, data, address):
         self.sent.append((self.now, data, address))
 
+    def getsockname(self):
+        return ("0.0.0.0", 50_000)
+
     def recvfrom(self, size):
         if self.arrivals and isinstance(self.arrivals[0], Exception):
             raise self.arrivals.popleft()

@@ -1,6 +1,8 @@
 """Listing 2-1, its experiments, plots, exercises and playground."""
 
 import contextlib
+import errno
+import inspect
 import math
 import os
 import signal
@@ -10,13 +12,12 @@ import sys
 import threading
 import time
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from scripted import ScriptedClient, interruptions
 
-from udplab.kit import exercise
-from udplab.kit.server import Record, Server
+from udplab.kit import exercise, picture
+from udplab.kit.server import Server
 from udplab.kit.sockets import LARGEST, answer_from, connect, own_address, receive_cut, udp_socket
 from udplab.loopback import __main__, exercises, experiments, listing, plots
 
@@ -59,27 +60,49 @@ def test_a_server_may_be_asked_by_name_or_by_the_address_it_gives(host):
         experiments.ask(sock, ("no.such.host.invalid", 1), b"hi")
 
 
+WAITS = [0, -1, math.nan, math.inf, None, "1"]
+COUNTS = [0, -1, 2.5, None, math.nan, math.inf]
+
+
 @pytest.mark.parametrize(
-    "wrong", [{"size": -1}, {"size": 65_508}, {"batch": 0}, {"batch": -1}, {"timeout": 0}, {"timeout": math.nan}]
+    ("name", "value"),
+    [("size", value) for value in (-1, 65_508, 0.5, None)]
+    + [("timeout", value) for value in WAITS]
+    + [(name, value) for name in ("count", "batch") for value in COUNTS]
+    + [("pause", value) for value in (-1, math.nan, math.inf, None)],
 )
-def test_round_trips_that_cannot_be_are_told_before_anything_is_sent(wrong):
-    with pytest.raises(ValueError, match=str(next(iter(wrong.values())))):
-        next(experiments.round_trips(("127.0.0.1", 1), **wrong))
+def test_round_trips_that_cannot_be_are_told_before_anything_is_sent(name, value):
+    with pytest.raises(ValueError, match=f"^{name} is a .*, not "):
+        next(experiments.round_trips(("127.0.0.1", 1), **{name: value}))
 
 
-def test_plots_without_an_answer_say_so():
-    lost = [math.nan] * 3
-    assert plots.cumulative(lost).get_title() == plots.by_size({1: lost}).get_title() == "No answer came"
-    assert plots.describe_sizes({1: lost, 10: [5e-6]}) == (
-        "      1 byte: no answer\n    10 bytes: median 5.0 µs, quartiles 5.0 µs and 5.0 µs"
-    )
-    assert len(plots.by_size({1: lost, 10: [5e-6]}).lines[0].get_xdata()) == 1
+@pytest.mark.parametrize("value", WAITS)
+def test_a_timeout_that_is_none_is_told_before_anything_is_asked(value):
+    client = ScriptedClient()
+    with pytest.raises(ValueError, match=r"^timeout is a number from 0 to 86,400 "):
+        experiments.ask(client, SERVER, b"?", timeout=value)
+    assert client.sent == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("size", -1),
+        ("size", 65_508),
+        ("queue_bytes", 0),
+        ("queue_bytes", 1 << 40),
+        *(("count", each) for each in COUNTS),
+    ],
+)
+def test_a_burst_that_cannot_be_is_told(name, value):
+    with pytest.raises(ValueError, match=f"^{name} is a "):
+        experiments.burst(**{"size": 1, name: value})
 
 
 def test_the_answer_of_the_server_counts_and_strangers_do_not():
     client = ScriptedClient((0.2, b"forged", STRANGER), (0.3, b"true", SERVER))
     exchange = experiments.ask(client, SERVER, b"?", timeout=1.0, clock=client.clock)
-    assert exchange == (100.0, 100.5, b"?", b"true")
+    assert exchange == experiments.Exchange(100.0, 100.5, b"?", b"true")
     assert client.sent == [(100.0, b"?", SERVER)]
 
 
@@ -142,6 +165,54 @@ def test_round_trips_to_a_dead_port_are_nan(lasting_port):
     assert np.isnan(times).all()
 
 
+def test_round_trips_that_are_all_lost_end_soon_and_say_so(lasting_port):
+    """Row 48: what was measured is handed out, then the words come."""
+    trips = experiments.round_trips(("127.0.0.1", lasting_port), count=1000, batch=50, timeout=0.05)
+    assert np.isnan(next(trips)).tolist() == [True] * 20
+    with pytest.raises(TimeoutError, match=f"^20 datagrams in a row to 127.0.0.1, port {lasting_port} got no answer"):
+        next(trips)
+
+
+def test_any_error_of_a_send_is_a_lost_round_trip(monkeypatch):
+    """Row 38: such as a firewall's EPERM."""
+
+    class Sock(socket.socket):
+        tried = 0
+
+        def send(self, data):
+            Sock.tried += 1
+            if Sock.tried == 2:
+                raise PermissionError(errno.EPERM, "Operation not permitted")
+            return super().send(data)
+
+    monkeypatch.setattr(socket, "socket", Sock)
+    with Server(listing.respond) as server:
+        (times,) = experiments.round_trips(server.address, count=4, timeout=60)
+    assert np.isnan(times).tolist() == [False, True, False, False]
+
+
+def test_the_echo_of_ones_own_question_is_no_answer():
+    """Row 49. (An echo of somebody else, with the same bytes, is an answer.)"""
+    with udp_socket() as alone, Server(bytes) as echo:
+        alone.bind(("127.0.0.1", 0))
+        with pytest.raises(TimeoutError, match="of this socket itself"):
+            experiments.ask(alone, alone.getsockname(), b"hi", timeout=60)
+        assert experiments.ask(alone, echo.address, b"there", timeout=60).answer == b"there"
+
+
+def test_the_loop_of_the_listing_answers_on_a_real_socket():
+    """What waits in the queue is answered in order; an answer gets none; the loop itself never ends."""
+    with udp_socket(0.2) as server, udp_socket(60) as client:
+        server.bind(("127.0.0.1", 0))
+        for data in (b"hello", b"Your data was 5 bytes long", b""):
+            client.sendto(data, server.getsockname())
+        with pytest.raises(TimeoutError):  # of the socket, after 0.2 s of silence
+            listing.serve(server)
+        assert client.recvfrom(100) == (b"Your data was 5 bytes long", server.getsockname())
+        assert client.recvfrom(100)[0] == b"Your data was 0 bytes long"
+    assert len(inspect.getsource(listing.serve).splitlines()) <= 7, "a loop that fits on a slide"
+
+
 def test_connect_never_takes_the_servers_own_port():
     class Odd:
         names = iter([("127.0.0.1", 7), ("127.0.0.1", 8)])
@@ -188,11 +259,43 @@ def test_a_burst_is_accounted_for(size):
         assert result.kept + result.dropped == result.sent
 
 
-def test_without_a_count_of_the_kernel_a_silence_ends_the_burst(monkeypatch):
-    monkeypatch.setattr(sys, "platform", "darwin")
+def untold(*_):
+    raise OSError(errno.ENOPROTOOPT, os.strerror(errno.ENOPROTOOPT))
+
+
+@pytest.mark.parametrize("untold", [untold, lambda *_: b"", "another system"])
+def test_where_the_kernel_does_not_count_a_burst_goes_on_without(monkeypatch, untold):
+    """Row 37: SO_MEMINFO may be missing, whatever the system's name promises."""
+
+    class Sock(socket.socket):
+        def getsockopt(self, level, option, *size):
+            return untold() if option == 55 else super().getsockopt(level, option, *size)
+
+    if callable(untold):
+        monkeypatch.setattr(socket, "socket", Sock)
+    else:
+        monkeypatch.setattr(sys, "platform", "darwin")
     result = experiments.burst(60_000, count=50)
     assert result.dropped is None and 0 < result.kept < 50
-    assert "does not count" in plots.describe_bursts([result])
+    assert "does not count" in plots.fate(result)
+
+
+def test_sends_that_the_system_refuses_are_counted_apart(monkeypatch):
+    """Row 38: macOS refuses to send to a full queue."""
+
+    class Sock(socket.socket):
+        tried = 0
+
+        def send(self, data):
+            Sock.tried += 1
+            if Sock.tried > 3:
+                raise OSError(errno.ENOBUFS, os.strerror(errno.ENOBUFS))
+            return super().send(data)
+
+    monkeypatch.setattr(socket, "socket", Sock)
+    result = experiments.burst(10, count=50)
+    assert (result.sent, result.kept, result.refused) == (3, 3, 47)
+    assert "47 more were refused" in plots.fate(result)
 
 
 def test_the_largest_payload_and_one_more():
@@ -327,60 +430,58 @@ def test_the_port_may_stand_before_the_role(capsys):
     assert "No answer" in caught.value.code
 
 
-# --- The plots, on their artists ---
+# --- The pictures, on their artists and in their words ---
 
 
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
+@pytest.fixture
+def ax():
+    """Axes of a figure of their own, as `show` makes them."""
+    with picture.style():
+        yield picture.figure().subplots()
 
 
-def test_over_time_shows_every_time_and_marks_the_lost():
-    ax = plots.over_time([20e-6, math.nan, 40e-6])
+def test_over_time_shows_every_time_and_marks_the_lost(ax):
+    words = plots.over_time(ax, [20e-6, math.nan, 40e-6])
     assert ax.lines[0].get_ydata() == pytest.approx([20, math.nan, 40], nan_ok=True)
     assert list(ax.lines[1].get_xdata()) == [2]
-    twin = plots.describe_round_trips([20e-6, math.nan, 40e-6])
-    assert "3 round trips, 1 without an answer" in twin and "median 30.0 µs" in twin
+    assert words == (
+        "3 round trips, 1 without an answer\nshortest 20.0 µs, median 30.0 µs, 99th percentile 39.8 µs, longest 40.0 µs"
+    )
 
 
-def test_over_time_draws_nothing_but_losses():
-    plots.over_time([math.nan, math.nan])
-    assert plots.describe_round_trips([math.nan]) == "1 round trips, 1 without an answer"
+def test_pictures_without_an_answer_say_so(ax):
+    lost = [math.nan] * 3
+    assert plots.over_time(ax, lost) == "3 round trips, 3 without an answer"
+    for draw, records in ((plots.cumulative, lost), (plots.by_size, {1: lost})):
+        draw(ax, records)
+        assert ax.get_title("left") == "No answer came"
 
 
-def test_cumulative_marks_median_and_99th_percentile():
-    ax = plots.cumulative(np.arange(1, 102) * 1e-6)
+def test_cumulative_marks_median_99th_percentile_and_what_you_said(ax):
+    words = plots.cumulative(ax, np.arange(1, 102) * 1e-6, you=7)
     assert ax.lines[0].get_ydata()[-1] == 100
-    assert [line.get_xdata()[0] for line in ax.lines[1:]] == pytest.approx([51, 100])
+    assert [line.get_xdata()[0] for line in ax.lines[1:]] == pytest.approx([51, 100, 7])
+    assert ax.lines[-1].get_label() == "you: 7 µs" and "median 51.0 µs" in words
 
 
-def test_by_size_draws_medians_and_quartiles():
-    results = {1: [1e-6, 2e-6, 3e-6], 1000: [4e-6, 5e-6, 9e-6]}
-    ax = plots.by_size(results)
+def test_by_size_draws_medians_over_the_fixed_price(ax):
+    words = plots.by_size(ax, {1: [1e-6, 2e-6, 3e-6], 10: [math.nan], 1000: [4e-6, 5e-6, 9e-6]})
     assert list(ax.lines[0].get_ydata()) == pytest.approx([2, 5])
-    assert "1000 bytes took 2.5 times as long as 1" in plots.describe_sizes(results)
-    assert "  1000 bytes: median 5.0 µs, quartiles 4.5 µs and 7.0 µs" in plots.describe_sizes(results)
+    assert words.splitlines() == [
+        "      1 byte: median 2.0 µs",
+        "    10 bytes: no answer",
+        " 1,000 bytes: median 5.0 µs",
+        "1,000 bytes took 2.5 times as long as 1",
+    ]
 
 
-def test_kept_draws_what_was_measured():
-    bursts = [experiments.Burst(1, 2000, 256, 1744), experiments.Burst(1000, 2000, 92, None)]
-    ax = plots.kept(bursts)
-    assert list(ax.lines[0].get_ydata()) == [256, 92]
-    twin = plots.describe_bursts(bursts).splitlines()
-    assert "kept 256 + dropped by the kernel 1744 = 2000" in twin[0] and "1908 are missing" in twin[1]
-
-
-def test_a_ladder_has_an_arrow_for_each_datagram_and_keeps_its_labels_apart():
-    exchange = experiments.Exchange(10.0, 10.000050, b"hello", b"Your data was 5 bytes long")
-    record = Record(1, 10.000020, SERVER, b"hello", 5, "answered", b"...", 10.000021, "")
-    ax = plots.exchange(exchange, record)
-    texts = [text for text in ax.texts if "µs" in text.get_text()]
-    assert sorted(text.get_text() for text in texts) == ["0 µs", "20 µs", "21 µs", "50 µs"]
-    ax.figure.canvas.draw()
-    boxes = [text.get_window_extent() for text in texts]
-    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
-    assert "client -> server: sent at 0 µs, received at 20 µs: b'hello'" in plots.describe_exchange(exchange, record)
+def test_kept_draws_what_was_measured_and_what_you_said(ax):
+    bursts = [experiments.Burst(1, 2000, 256, 1744), experiments.Burst(1000, 2000, 92, None, 5)]
+    words = plots.kept(ax, bursts, you=1000).splitlines()
+    assert list(ax.lines[0].get_ydata()) == [256, 92] and ax.lines[2].get_ydata()[0] == 1000
+    assert words[0] == "      1 byte: sent 2000, kept 256 + dropped by the kernel 1744 = 2000"
+    assert words[1].endswith("1908 are missing (this system does not count them) (5 more were refused by the system)")
+    assert plots.fate(experiments.Burst(1, 10, 3, 6)).endswith("6 = 9"), "what is missing is not made up"
 
 
 def test_a_connect_that_fails_leaves_no_socket_open():

@@ -1,69 +1,109 @@
-"""Exercises that check themselves. Each lesson's own are in the module of its name.
+"""Exercises that check themselves. Each lesson's own are in its `exercises`, their solutions in its `solutions`.
 
 A learner puts an answer (a value or a function) where the dots are and calls check(answer), or asks hint() or
 solution(). check() always prints a sentence: what was expected and what came.
 """
 
-import contextlib
-import ctypes
+import decimal
+import dis
+import inspect
+import itertools
+import math
 import numbers
-import queue
-import threading
-import time
+import sys
+import textwrap
 import traceback
 
-from udplab.kit.calm import uninterrupted
+from udplab.kit.watched import Endless, WaitedOn, outcome
+from udplab.kit.words import brief
 
-PATIENCE = 10.0  # seconds that a check may take; one that waits for silence takes three
+PATIENCE = 6.5  # seconds that a check may take before it is ended; one that waits for silence takes two
+LONGEST, WIDTH = 900, 88  # characters of a verdict, and of a line of it: longer ones are cut anywhere in the page
+
+observers = []  # functions of (name of the exercise, `Verdict`), called after each check(): see `udplab grade`
 
 
-class WaitedOn(Exception):
-    """A learner's function waited for longer than it may."""
+class Verdict(int):
+    """What check() found: it counts as True or False, and shows nothing of itself as the last line of a cell.
 
+    words: the sentence that check() prints
+    tried: whether there was an answer at all
+    """
 
-class Endless(Exception):
-    """A learner's function did not end."""
+    def __new__(cls, right, words, tried=True):
+        self = super().__new__(cls, right)
+        self.words, self.tried = shortened(words, LONGEST), tried
+        return self
+
+    def __repr__(self):
+        return repr(bool(self))
+
+    def _ipython_display_(self):
+        """Show nothing: the words are printed already."""
 
 
 class Exercise:
     """One exercise.
 
-    test: a function of the learner's answer. It returns None where the answer is right, otherwise a sentence that
-        says what was expected and what came.
+    test: a function of the learner's answer, named like the exercise. It returns None where the answer is right,
+        otherwise a sentence that says what was expected and what came.
     praise: what a right answer has shown
-    hint, solution: texts
+    hints: texts, the first one vague
+    solution: a function: the answer itself, or one that works it out; why: a sentence about it
     function: whether the answer is a function
     """
 
-    def __init__(self, test, praise, hint, solution, function=False):
-        self.test, self.praise, self.clue, self.answer, self.function = test, praise, hint, solution, function
+    def __init__(self, test, praise, hints, solution, why, function=False):
+        self.test, self.praise, self.hints, self.function = test, praise, hints, function
+        self.answer, self.why, self._asked = solution, why, 0
+        self.name = f"{test.__module__.split('.')[-2]}.{test.__name__.lstrip('_')}"
 
     def verdict(self, answer):
-        """Return the sentence that check() prints."""
+        """Return the `Verdict` on an answer, whatever it is and does."""
         if unattempted(answer):
             what = ", or your function does nothing" if callable(answer) else ""
-            return f"Not tried yet{what}. Put your answer where the three dots are, then run the cell again."
-        if self.function and not callable(answer):
-            return f"Not yet. Give check the function itself: its name, without brackets. It got {answer!r}."
+            rest = "Put your answer where the three dots are, then run the cell again."
+            return Verdict(False, f"Not tried yet{what}. {rest}", tried=False)
         try:
-            problem = outcome(self.test, answer, within=PATIENCE) if self.function else self.test(answer)
+            problem = outcome(self._problem, answer, within=PATIENCE)
+        except Endless as error:
+            problem = str(error)
+        return Verdict(problem is None, f"Right. {self.praise}" if problem is None else f"Not yet. {problem}")
+
+    def _problem(self, answer):
+        """Return what the test says. All that a learner's code may raise stays in this thread."""
+        if self.function and not callable(answer):
+            return f"Give check the function itself: its name, without brackets. It got {brief(answer)}."
+        if self.function and inspect.iscoroutinefunction(answer):
+            return "Write `def`, not `async def`: check calls the function and takes what it returns."
+        try:
+            return self.test(answer)
         except (Endless, WaitedOn) as error:
-            return f"Not yet. {error}"
-        except (Exception, SystemExit) as error:
-            return f"Not yet. Your code stopped with {type(error).__name__}: {error}{where(error, answer)}."
-        return f"Right. {self.praise}" if problem is None else f"Not yet. {problem}"
+            return str(error)
+        except BaseException as error:  # CancelledError and exit() are no Exception
+            return f"Your code stopped with {said(error)}{where(error, answer)}.{missing(error)}"
 
     def check(self, answer):
-        """Try the answer and print what is wrong with it, or that it is right."""
-        print(self.verdict(answer))
+        """Try the answer, print what is wrong with it or that it is right, and return that: True or False."""
+        verdict = self.verdict(answer)
+        print(wrapped(verdict.words))
+        for observer in observers:
+            observer(self.name, verdict)
+        return verdict
 
-    def hint(self):
-        """Print something that helps, but not all."""
-        print(self.clue)
+    def hint(self, number=None):
+        """Print something that helps, but not all: the first time hint 1, then the next one, or the one asked for."""
+        self._asked = min(number or self._asked + 1, len(self.hints))
+        print(wrapped(f"Hint {self._asked} of {len(self.hints)}: {self.hints[self._asked - 1]}"))
 
     def solution(self):
         """Print an answer that passes, and why."""
-        print(self.answer)
+        print(inspect.getsource(self.answer))
+        result = "" if self.function else f"That is {brief(self.answer())}. "
+        print(wrapped(result + self.why))
+
+
+# --- Whether there is an answer ---
 
 
 def _dots(): ...
@@ -76,13 +116,36 @@ def _described_dots():
 
 def unattempted(answer):
     """Return whether an answer is or holds the three dots still, or is a function with nothing else in it."""
-    parts = list(answer.values()) if isinstance(answer, dict) else [answer]
-    if any(part is ... or (isinstance(part, list) and any(each is ... for each in part)) for part in parts):
+    parts = list(answer.values()) if type(answer) is dict else [answer]
+    if any(part is ... or (type(part) is list and any(each is ... for each in part)) for part in parts):
         return True
     code = getattr(answer, "__code__", None)
-    if code is None or code.co_code not in (_dots.__code__.co_code, _described_dots.__code__.co_code):
+    if not inspect.iscode(code) or code.co_code not in (_dots.__code__.co_code, _described_dots.__code__.co_code):
         return False
     return set(code.co_consts) <= {None, answer.__doc__}  # in some Pythons `return "x"` differs only there
+
+
+# --- What came, in words ---
+
+
+def shortened(text, limit):
+    """Return a text of at most `limit` characters."""
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def wrapped(text):
+    """Return a text in lines that a page shows whole; a word longer than a line stays in one piece."""
+    return textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False)
+
+
+def said(error):
+    """Return "TypeError: words" for an error, on one line, whatever its words do."""
+    try:
+        text = str(error)
+    except BaseException:
+        text = "(its words cannot be made)"
+    text = text if text.isprintable() else ascii(text)[1:-1]
+    return shortened(f"{type(error).__name__}: {text}".removesuffix(": "), 300)
 
 
 def where(error, answer):
@@ -94,116 +157,71 @@ def where(error, answer):
     return ""
 
 
-def expect(expected, got):
+def missing(error):
+    """Return what to import for a NameError about a module of Python's own, or ""."""
+    name = getattr(error, "name", None) if isinstance(error, NameError) else None
+    return f" Begin the cell with `import {name}`." if name in sys.stdlib_module_names else ""
+
+
+def expect(expected, got, function=None):
     """Return None if the two are equal and of one type, or the sentence that says they are not."""
     if type(got) is type(expected) and got == expected:
         return None
-    return f"Expected {expected!r}, but got {got!r}.{printed(got)}"
+    return f"Expected {brief(expected)}, but got {brief(got)}.{printed(got, function)}"
 
 
-def printed(got):
-    """Return a sentence for a function that gave None, perhaps since it printed its result, or ""."""
-    return " Does your function return its result? To print it is not enough." if got is None else ""
+def printed(got, function):
+    """Return a sentence for a function that gave None because it never returns anything, or ""."""
+    if got is not None or returns(function):
+        return ""
+    return " Does your function return its result? To print it is not enough."
 
 
-def number(expected, got, what):
-    """Return None if `got` is the whole number `expected`, or a sentence that says in which direction it is off."""
-    if not isinstance(got, numbers.Integral) or isinstance(got, bool):
-        return f"Expected {what}: a whole number, without a comma or quotes. You gave {got!r}."
-    if got == expected:
+def returns(function):
+    """Return whether a function has a `return` with a value anywhere. (No code to look at: it may.)"""
+    code = getattr(function, "__code__", None)
+    if not inspect.iscode(code):
+        return True
+    steps = list(dis.get_instructions(code))
+    values = [step for step in steps if step.opname == "RETURN_CONST" and step.argval is not None]
+    pairs = [
+        (before.opname, before.argval) for before, step in itertools.pairwise(steps) if step.opname == "RETURN_VALUE"
+    ]
+    return bool(values) or any(pair != ("LOAD_CONST", None) for pair in pairs)
+
+
+# --- Numbers ---
+
+
+def as_number(value):
+    """Return a number of any kind (int, float, Fraction, Decimal, NumPy's) as int or float; None for anything else."""
+    if isinstance(value, bool):
         return None
-    return f"Expected {what}. {got} is too {'small' if got < expected else 'large'}."
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    if isinstance(value, (numbers.Real, decimal.Decimal)) and math.isfinite(value):
+        return float(value)
+    return None
 
 
-def outcome(function, *arguments, within, rescue=None):
-    """Run a learner's function in a thread; return its result, or raise what it raised.
+def number(expected, got, what, slips=(), tolerance=0):
+    """Return None if `got` is the number `expected`, or a sentence that says in which direction it is off, and why.
 
-    within: seconds that it may take
-    rescue: called after that, if given; it should end the waiting of a function that waits. Then WaitedOn is raised.
-
-    A function that goes on all the same is ended, and Endless is raised.
+    slips: (wrong number, the misconception that leads to it) pairs
+    tolerance: how far `got` may be off
     """
-    call = _Call(function, arguments)
-    try:
-        call.start()
-        late = not call.wait(within)
-        if late and rescue:
-            rescue()
-            call.wait(within)
-        endless = not call.over
-    except BaseException:  # Ctrl-C, or this check is itself the function of an outcome() that ends it
-        if rescue:
-            rescue()
-        raise
-    finally:
-        ended = call.end()
-    if endless:
-        rest = "so it was stopped" if ended else "and it still runs: choose Kernel, Restart Kernel, and begin anew"
-        raise Endless(f"Your function did not come to its end, {rest}. Is there a loop or a wait that never ends?")
-    if late:
-        raise WaitedOn(f"Your function waited on for more than {within:g} s.")
-    if call.errors:
-        raise call.errors[0]
-    return call.results[0]
+    value = as_number(got)
+    if value is None:
+        return (
+            f"Expected {what}: a number, without quotes, a unit or a comma between its digits. You gave {brief(got)}."
+        )
+    if abs(value - expected) <= tolerance:
+        return None
+    why = "".join(f": {words}" for wrong, words in slips if abs(value - wrong) <= tolerance)[:LONGEST] or "."
+    size = "small" if value < expected else "large"
+    return f"Expected {what}. {short(value)} is too {size}{why}"
 
 
-_here = threading.local()  # its .gate: that of the call which the thread at hand makes
-
-
-class _Call:
-    """A function in a thread of its own, which can be ended while the function runs, and only then.
-
-    The same exception would leave the thread in the lists of `threading` for ever if it came before or after, or
-    while this thread starts another: so who sends it, and who must not get it, holds the gate.
-    Its end is told by C code: Ctrl-C in Thread.join() marks a living thread as ended (CPython up to 3.12).
-    """
-
-    def __init__(self, function, arguments):
-        self._function, self._arguments = function, arguments
-        self.results, self.errors, self.over = [], [], []
-        self._gate, self._inside, self._news = threading.Lock(), [], queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="udplab exercise", daemon=True)
-
-    def start(self):
-        with uninterrupted(), getattr(_here, "gate", contextlib.nullcontext()):
-            self._thread.start()
-
-    def _run(self):
-        with contextlib.suppress(SystemExit):  # it comes here if the function has just ended
-            try:
-                _here.gate = self._gate
-                self._inside.append(True)
-                self.results.append(self._function(*self._arguments))
-            except BaseException as error:  # such as exit()
-                self.errors.append(error)
-            finally:
-                with self._gate:
-                    self.over.append(True)
-                    self._news.put(None)
-
-    def wait(self, seconds):
-        """Wait for the end, and return whether it has come. In pieces: between them, who waits can be ended too."""
-        deadline = time.monotonic() + seconds
-        while not self.over and (left := deadline - time.monotonic()) > 0:
-            with contextlib.suppress(queue.Empty):
-                self._news.get(timeout=min(left, 0.05))
-        if self.over:
-            self._thread.join()
-        return bool(self.over)
-
-    def end(self, patience=2.0):
-        """End the function, if it still runs, by an exception in its Python code; return whether it has ended.
-
-        patience: seconds. SystemExit ends a thread without a word, and no `except Exception` holds it. A function
-        that waits inside the system gets it when that wait is over. Source: Python's C API, PyThreadState_SetAsyncExc.
-        """
-        if self._thread.ident is None:  # it could not be started
-            return True
-        for _ in range(20):
-            with self._gate:
-                if self._inside and not self.over:
-                    thread = ctypes.c_ulong(self._thread.ident)
-                    ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, ctypes.py_object(SystemExit))
-            if self.wait(patience / 20):
-                return True
-        return False
+def short(value):
+    """Return a number with few digits, as text."""
+    return brief(value, 30) if isinstance(value, int) else f"{value:.4g}"

@@ -117,7 +117,10 @@ def kernel_drops(sock):
     if sys.platform != "linux":
         return None
     so_meminfo, fields = 55, 9
-    return struct.unpack(f"{fields}I", sock.getsockopt(socket.SOL_SOCKET, so_meminfo, 4 * fields))[8]
+    try:
+        return struct.unpack(f"{fields}I", sock.getsockopt(socket.SOL_SOCKET, so_meminfo, 4 * fields))[8]
+    except (OSError, struct.error):  # an old or a small kernel: whatever it says, it does not tell the number
+        return None
 
 
 def own_address(sock):

@@ -11,7 +11,7 @@ import time
 
 from udplab.kit import terminal
 from udplab.kit.server import Server
-from udplab.kit.sockets import HOST, answer_from
+from udplab.kit.sockets import HOST, MAX_BYTES, answer_from
 from udplab.kit.words import reason, shown
 
 # --- The listing ---
@@ -25,6 +25,15 @@ def respond(data):
     if data.startswith(b"Your data was "):
         return None
     return f"Your data was {len(data)} bytes long".encode("ascii")
+
+
+def serve(sock):
+    """Answer each datagram that comes to `sock`, for ever: the loop of every UDP server."""
+    while True:
+        data, peer = sock.recvfrom(MAX_BYTES)
+        answer = respond(data)
+        if answer is not None:
+            sock.sendto(answer, peer)
 
 
 def server(port):

@@ -1,4 +1,4 @@
-"""The playground of lesson 2-1: round trips with the payload, the number and the pause that the reader sets."""
+"""The playgrounds of lesson 2-1: round trips, and a burst to a queue, with the numbers that the reader sets."""
 
 from udplab.kit.playground import Playground, number
 from udplab.kit.server import Server
@@ -22,8 +22,27 @@ def round_trips():
             yield from experiments.round_trips(server.address, size, count, batch, pause / 1000, timeout=0.2)
 
     def draw(ax, times, values, before):
-        plots.over_time(times, ax)
+        words = plots.over_time(ax, times, before[0] if before else ())
         ax.set_xlim(0, values["count"])
-        return plots.describe_round_trips(times)
+        return words
 
-    return Playground(controls, measure, draw)
+    return Playground(controls, measure, draw, margins={"left": 0.11, "right": 0.95})
+
+
+def bursts():
+    """Return a `Playground` that sends a burst to a socket that does not read, and shows what its queue has kept."""
+    controls = {
+        "size": number("payload", 1, 0, LARGEST, "bytes"),
+        "queue": number("queue", 106_496, 2_048, 212_992, "bytes", step=1024),
+        "count": number("datagrams", 1000, 10, 5000, step=10),
+    }
+
+    def measure(size, queue, count):
+        yield [experiments.burst(size, count, queue)]
+
+    def draw(ax, measured, values, before):
+        return plots.queue(ax, measured[-1], before[0][-1] if before else None)
+
+    return Playground(
+        controls, measure, draw, size=(8.0, 2.6), margins={"left": 0.13, "right": 0.94, "top": 0.84, "bottom": 0.24}
+    )

@@ -1,0 +1,89 @@
+"""Waits on paper: select, poll, selectors and sleep, for a function that gets a socket on paper."""
+
+import contextlib
+import select
+import selectors
+import threading
+import time
+
+from udplab.kit.paper import Clock
+
+
+class _Poll:
+    """A poll object for one socket on paper."""
+
+    def __init__(self, sock):
+        self._sock, self._mask = sock, 0
+
+    def register(self, file, mask=1):  # POLLIN is 1 (poll.h)
+        """Note what to wait for."""
+        self._mask = mask
+
+    modify = register
+
+    def unregister(self, file):
+        """Wait for nothing any more."""
+        self._mask = 0
+
+    def poll(self, milliseconds=None):
+        """Return [(number, event)] when something is there, [] when the time is over."""
+        forever = milliseconds is None or milliseconds < 0
+        ready = self._sock.comes(None if forever else milliseconds / 1000)
+        return [(self._sock.fileno(), self._mask & 1)] if ready and self._mask & 1 else []
+
+
+def on_paper(function, sock, clocks=False):
+    """Return a function like `function`, during which select, poll and selectors know the socket on paper.
+
+    clocks: whether the clocks of `time` show the time on paper too. With a `Clock`, sleep() waits on it anyway.
+    """
+
+    def wrapped(*arguments):
+        with swapped(replacements(sock, clocks), getattr(function, "__globals__", {})):
+            return function(*arguments)
+
+    return wrapped
+
+
+def replacements(sock, clocks):
+    """Return (real thing, its stand-in on paper) pairs."""
+    real_select, me = select.select, threading.get_ident()
+
+    def fake_select(readers, writers, others, timeout=None):
+        def ours(files):
+            return [file for file in files if file is sock or file == sock.fileno()]
+
+        if not ours([*readers, *writers, *others]):
+            return real_select(readers, writers, others, timeout)
+        if timeout is not None and timeout < 0:
+            raise ValueError("timeout must be non-negative")
+        ready = sock.comes(0 if ours(writers) else timeout)
+        return ours(readers) if ready else [], ours(writers), []
+
+    class Selector(selectors.SelectSelector):
+        _select = staticmethod(fake_select)
+
+    pairs = [(real_select, fake_select), (selectors.DefaultSelector, Selector), (selectors.SelectSelector, Selector)]
+    if hasattr(select, "poll"):
+        pairs += [(select.poll, lambda: _Poll(sock)), (selectors.PollSelector, Selector)]
+    if isinstance(sock.clock, Clock):
+        sleep = time.sleep
+        pairs.append((sleep, lambda s: sock.clock.sleep(s) if threading.get_ident() == me else sleep(s)))
+    if clocks:
+        pairs += [(real, sock.clock.read) for real in (time.monotonic, time.perf_counter, time.time)]
+    return pairs
+
+
+@contextlib.contextmanager
+def swapped(pairs, names):
+    """For the block, put stand-ins in place of real things in their modules and in `names`, a learner's globals."""
+    stand_ins = {id(real): stand_in for real, stand_in in pairs}
+    homes = [vars(select), vars(selectors), vars(time), names]
+    found = [(home, name, value) for home in homes for name, value in list(home.items()) if id(value) in stand_ins]
+    try:
+        for home, name, value in found:
+            home[name] = stand_ins[id(value)]
+        yield
+    finally:
+        for home, name, value in found:
+            home[name] = value

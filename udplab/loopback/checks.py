@@ -1,0 +1,193 @@
+"""What the larger exercises of lesson 2-1 are tried on: strangers, silence and bad bytes."""
+
+import contextlib
+import threading
+import time
+
+from udplab.kit.calm import uninterrupted
+from udplab.kit.exercise import printed, said
+from udplab.kit.server import Server
+from udplab.kit.sockets import HOST, LARGEST, queued, udp_socket
+from udplab.kit.watched import Running, WaitedOn, outcome
+from udplab.kit.words import brief, shown
+from udplab.loopback import listing
+
+# --- Repair the client ---
+
+ELSEWHERE = "127.0.0.2"  # another address of this machine: Linux has all of 127.0.0.0/8, other systems one only
+USUAL, SECRET = b"Your data was 5 bytes long", b"five, and the word is swordfish"
+
+
+def client(ask):
+    """Return what is wrong with a learner's client, or None."""
+    job = [listing.respond]
+    with Server(lambda data: job[0](data)) as server, udp_socket() as silent, contextlib.ExitStack() as stack:
+        silent.bind((HOST, 0))
+        strangers = [stack.enter_context(udp_socket()) for _ in range(2)]
+        try:
+            strangers[1].bind((ELSEWHERE, server.address[1]))
+        except OSError:  # this system has no such address
+            strangers.pop()
+        if problem := _answers(ask, server.address, job, strangers):
+            return problem
+        for every, words in SILENCES:
+            if problem := _given_up(ask, silent, strangers[0], every):
+                return f"The server stayed silent, and {words}. Expected None after 0.5 s, but {problem}."
+    return None
+
+
+SILENCES = [
+    ((), "nobody sent anything"),
+    ((0.4,), "a stranger sent one datagram after 0.4 s"),
+    (tuple(n / 20 for n in range(1, 40)), "a stranger sent datagrams all the time"),
+]
+
+
+def _answers(ask, address, job, strangers):
+    """Return how a client takes a wrong answer, or none, or None."""
+    for lies, sender in ((0, None), (1, strangers[0]), (5, strangers[0]), (1, strangers[-1])):
+        for answer, lie in ((USUAL, b"Your data was 1,000,000 bytes long"), (SECRET, USUAL)):
+            job[0] = listing.respond if answer == USUAL else lambda data: SECRET
+            got = _ask(ask, address, sender, [lie] * lies)
+            if got != answer or not isinstance(got, bytes):
+                return _wrong(ask, got, answer, lie, lies, sender)
+    return None
+
+
+def _wrong(ask, got, answer, lie, lies, sender):
+    """Return the sentence on a wrong answer of a client."""
+    first = "A stranger's datagram came first. " if lies == 1 else f"A stranger's {lies} came first. " if lies else ""
+    if lies and got == lie:
+        if sender.getsockname()[0] == ELSEWHERE:
+            first += f"It came from the server's port, but from {ELSEWHERE}. An address is both. "
+        elif answer == SECRET:
+            first += "What it says proves nothing: a stranger may say the same. Who sent it? "
+        else:
+            first += "(It was in the queue before your question: connect() does not remove it.) "
+    elif isinstance(got, tuple):
+        first += "recvfrom returns two things, the datagram and who sent it. "
+    return f"{first}Expected the server's answer {answer!r}, but got {brief(got)}.{printed(got, ask)}"
+
+
+def _given_up(ask, silent, stranger, every):
+    """Return how a learner's client fails to give up after 0.5 s where no answer comes, or None."""
+    for _ in range(3):  # a busy machine may wake it late, and a stranger too, but hardly three times
+        lies, begin = [], time.monotonic()
+        try:
+            got = _ask(ask, silent.getsockname(), stranger, every=every, rescue=silent, lies=lies)
+        except WaitedOn:
+            return "your client waited on"
+        except TimeoutError:
+            return "your client let TimeoutError through: catch it, and return None"
+        except BlockingIOError:
+            return "your client let BlockingIOError through: a socket that does not block says so when nothing is there"
+        seconds = time.monotonic() - begin
+        if got is not None:
+            return f"got {brief(got)}"
+        if seconds < 0.45:
+            return f"it came after {seconds:.2f} s"
+        if seconds < 0.75 and len(lies) >= min(len(every), 3):
+            return None
+    return f"it came after {seconds:.2f} s"
+
+
+def _ask(ask, address, stranger, first=(), every=(), rescue=None, lies=()):
+    """Run a learner's client; return its answer.
+
+    first: what the stranger sends before; every: when it sends more, in seconds, until the client is done
+    rescue: a socket that ends the client's waiting; lies: a list to which each datagram is added that was sent later
+    """
+    done = threading.Event()
+    with udp_socket() as client:
+        client.bind((HOST, 0))
+        target = client.getsockname()
+        for lie in first:
+            stranger.sendto(lie, target)
+
+        def nag(begin):
+            for when in every:
+                if done.wait(begin + when - time.monotonic()):
+                    return
+                stranger.sendto(b"Your data was 1,000,000 bytes long", target)
+                lies.append(when)
+
+        def end():  # silence for a client with a timeout, an answer for one without
+            done.set()
+            if rescue:
+                rescue.sendto(USUAL, target)
+
+        thread = threading.Thread(target=nag, args=(time.monotonic(),), name="udplab stranger", daemon=True)
+        try:
+            with uninterrupted():
+                thread.start()
+            return outcome(ask, client, address, b"hello", within=1.5, rescue=end)
+        finally:
+            done.set()
+            if thread.ident is not None:
+                thread.join()
+
+
+# --- Your own server ---
+
+QUESTIONS = b"hello", b"Is anybody there?", b"\xff\xfe\x00", b"", bytes(LARGEST), "Grüße ☕".encode(), b"hello"
+
+
+def server(serve):
+    """Return what is wrong with a learner's server, or None."""
+    with udp_socket() as sock, udp_socket() as one, udp_socket() as two:
+        sock.bind((HOST, 0))
+        address = sock.getsockname()
+        for each in (one, two):
+            each.bind((HOST, 0))
+        with Running(serve, sock, wake=lambda: one.sendto(b"", address)) as call:
+            problem = _served(call, address, one, two)
+    if problem is None and not call.ended:
+        return (
+            "Your server answers, but it could not be stopped: a bare `except:` catches even what ends a program, "
+            "Ctrl-C too. Name what you catch, such as `except OSError:`. (To end it now: Kernel, Restart Kernel.)"
+        )
+    return problem
+
+
+def _served(call, address, one, two):
+    """Return what is wrong with the answers of a running server, or None."""
+    for number, question in enumerate(QUESTIONS):
+        asker = (one, two)[number % 2]
+        asker.sendto(question, address)
+        if problem := _answered(call, address, asker, question):
+            return problem + (f" It was question {number + 1}, from another client than before." if number == 1 else "")
+    one.sendto(b"1", address)
+    two.sendto(b"22", address)
+    for asker, question in ((one, b"1"), (two, b"22")):
+        if problem := _answered(call, address, asker, question):
+            return f"Two clients asked at the same time. {problem}"
+    time.sleep(0.05)
+    more = [*queued(one), *queued(two)]
+    return f"Each question wants one answer. {len(more)} more came, such as {shown(more[0])}." if more else None
+
+
+def _answered(call, address, asker, question):
+    """Return what is wrong with a server's answer to a question that was sent, or None."""
+    expected, deadline = b"Your data was %d bytes long" % len(question), time.monotonic() + 1.5
+    while (left := deadline - time.monotonic()) > 0:
+        try:
+            asker.settimeout(min(left, 0.1))  # a server that has ended is not waited for
+            got, peer = asker.recvfrom(65535)
+        except TimeoutError:
+            if not call.over:
+                continue
+            break
+        if peer != address:
+            return f"The answer to {shown(question, 40)} came from another socket, {peer}: use the one that you got."
+        slip = ""
+        if question and not question.isascii() and got != expected:
+            slip = " The server counts bytes, not characters."
+        elif len(question) == LARGEST and got != expected:
+            slip = " How much room did recvfrom get?"
+        return None if got == expected else f"Expected {expected!r}, but got {shown(got)}.{slip}"
+    came = f"To {shown(question, 40)}, of {len(question)} bytes, no answer came. "
+    if call.errors:
+        return f"{came}Your server had ended with {said(call.errors[0])}."
+    if call.over:
+        return f"{came}Your function had come to its end. A server answers again and again: it needs a loop."
+    return f"{came}Each datagram wants an answer, an empty one too, sent to the one who asked."
