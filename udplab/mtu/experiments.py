@@ -176,6 +176,54 @@ def measure_message(net, size):
     return {"error queue": Message(kind, code, named, socket.inet_ntoa(router)), "on the link": captured}
 
 
+# --- A message that anybody could have written ---
+
+
+def forged(named):
+    """Let a stranger write "fragmentation needed", with each of these MTUs (bytes), to a host beside it.
+
+    Returns a `Compared` of lists: what that host's kernel believes on the way to its server before, and after each.
+    """
+    return compared(predict_forged(named), measure_forged, named)
+
+
+def predict_forged(named):
+    """Return what Linux believes before, and after each message."""
+    beliefs = [1500]
+    for mtu in named:
+        beliefs.append(kernel.after_icmp(beliefs[-1], mtu))
+    return beliefs
+
+
+def measure_forged(named):
+    """Build a LAN of client, server and stranger; return the client's beliefs."""
+    from udplab import lan
+
+    with lan.switch("client", "server", "stranger") as net, sender(net) as victim:
+        beliefs = [believed(net)]
+        for mtu in named:
+            forge(net["stranger"], victim.getsockname(), victim.getpeername(), mtu)
+            beliefs.append(believed(net))
+        return beliefs
+
+
+def forge(stranger, victim, partner, mtu):
+    """Send the victim a forged message about a datagram from it to its partner, both (address, port).
+
+    A message quotes the head of the packet that it is about: IP header and 8 bytes (RFC 792). By these the kernel
+    finds the socket, so a forger has to know, or guess, addresses and ports.
+    """
+    ends = socket.inet_aton(victim[0]) + socket.inet_aton(partner[0])
+    quoted = struct.pack("!BBHHHBBH8s", 0x45, 0, 1500, 0, 0x4000, 64, socket.IPPROTO_UDP, 0, ends)
+    quoted += struct.pack("!HHHH", victim[1], partner[1], 1480, 0)
+    message = struct.pack("!BBHHH", 3, 4, 0, 0, mtu) + quoted
+    words = sum(struct.unpack(f"!{len(message) // 2}H", message))
+    checksum = ~(words % 0xFFFF) & 0xFFFF  # the sum in one's complement, RFC 1071
+    with stranger.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as raw:
+        raw.sendto(message[:2] + struct.pack("!H", checksum) + message[4:], (victim[0], 0))
+    stranger.settle()
+
+
 # --- Probing ---
 
 
