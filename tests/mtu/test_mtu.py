@@ -1,7 +1,10 @@
 """Tests of lesson 2-3 that need no LAN: rules, listing, search, plots, panel, exercises, command line."""
 
 import argparse
+import asyncio
 import contextlib
+import copy
+import dataclasses
 import errno
 import math
 import os
@@ -11,12 +14,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-import matplotlib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from udplab import lan
 from udplab.kit import picture
+from udplab.kit.compared import Compared
 from udplab.kit.server import Server
 from udplab.kit.sockets import HEADERS, IP_HEADER, LARGEST, UDP_HEADER, udp_socket
 from udplab.loopback import listing as loopback
@@ -25,18 +29,16 @@ from udplab.mtu import (
     exercises,
     experiments,
     fragments,
+    journeys,
     kernel,
     listing,
+    packets,
     panel,
     plots,
     plots_of_fragments,
     probing,
 )
 from udplab.mtu.fragments import Fragment
-
-matplotlib.use("agg")
-
-from udplab import lan
 
 REPO = Path(__file__).parents[2]
 NO_LAN = "user namespaces are forbidden here: sysctl user.max_user_namespaces is 0"
@@ -85,6 +87,10 @@ def too_big():
     return OSError(errno.EMSGSIZE, "Message too long")
 
 
+def refused():
+    return ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
+
+
 def confirms(size):
     return loopback.respond(b"#" * size)
 
@@ -118,7 +124,7 @@ def test_belief_only_where_it_can_be_read(monkeypatch, platform, believed):
 def test_unknown_platform_is_named_and_nothing_is_set(monkeypatch):
     monkeypatch.setattr(sys, "platform", "sunos5")
     sock = Scripted()
-    with pytest.raises(OSError, match=r"known on sunos5.*by size") as refused:
+    with pytest.raises(OSError, match=r"Cannot forbid fragmentation.*known on sunos5") as refused:
         kernel.set_fragmentation(sock, "forbid")
     assert sock.options == [] and "\n" not in str(refused.value)
 
@@ -179,8 +185,8 @@ def test_listing_on_loopback(port, capsys):
     [
         ("linux", ["The kernel believes in an MTU of 1500 bytes: room for 1472 of payload.", "That is its first link"]),
         ("win32", ["The kernel believes in an MTU of 1500 bytes: room for 1472 of payload.", "That is its first link"]),
-        ("darwin", ["macOS does not tell which MTU its kernel believes in. Try --probe."]),
-        ("freebsd14", ["FreeBSD does not tell which MTU its kernel believes in. Try --probe."]),
+        ("darwin", ["This system does not tell which MTU its kernel believes in. Try --probe."]),
+        ("freebsd14", ["This system does not tell which MTU its kernel believes in. Try --probe."]),
     ],
 )
 def test_listing_says_what_is_believed(monkeypatch, capsys, platform, words):
@@ -190,7 +196,7 @@ def test_listing_says_what_is_believed(monkeypatch, capsys, platform, words):
         __enter__ = lambda self: self  # noqa: E731
         __exit__ = lambda *_: None  # noqa: E731
 
-    monkeypatch.setattr(listing, "connect", lambda host, port: Refusing([too_big()]))
+    monkeypatch.setattr(listing, "connect", lambda host, port, make_socket: Refusing([too_big()]))
     listing.send_big_datagram("10.0.2.2", 1060)
     out = capsys.readouterr().out.splitlines()
     assert out[0] == "The big datagram did not make it: 65000 bytes are too big."
@@ -203,7 +209,7 @@ def test_one_byte_over_the_limit_is_told_so_whatever_the_mtu(monkeypatch, capsys
         __enter__ = lambda self: self  # noqa: E731
         __exit__ = lambda *_: None  # noqa: E731
 
-    monkeypatch.setattr(listing, "connect", lambda host, port: Refusing([too_big()]))
+    monkeypatch.setattr(listing, "connect", lambda host, port, make_socket: Refusing([too_big()]))
     listing.send_big_datagram("10.0.2.2", 1060, 65508)
     assert "No datagram of IPv4 has more than 65507 bytes of payload" in capsys.readouterr().out
     monkeypatch.setattr(listing, "belief", lambda sock: 1500)
@@ -275,9 +281,9 @@ def test_a_predicted_search_ends_at_the_narrowest_link(mtus, black_hole):
 @given(paths, payloads)
 def test_a_message_and_a_journey_name_the_same_mtu(mtus, size):
     message = experiments.predict_message(mtus, size)
-    assert fragments.predict_journey(mtus, size, dont_fragment=True).told == (message and message.mtu)
-    assert fragments.predict_journey(mtus, size, dont_fragment=True, black_hole=True).told is None
-    assert fragments.predict_journey(mtus, size, dont_fragment=False).told is None
+    assert journeys.predict_journey(mtus, size, dont_fragment=True).told == (message and message.mtu)
+    assert journeys.predict_journey(mtus, size, dont_fragment=True, black_hole=True).told is None
+    assert journeys.predict_journey(mtus, size, dont_fragment=False).told is None
 
 
 @given(st.integers(68, 65535), st.integers(0, 65535))
@@ -286,26 +292,28 @@ def test_a_second_icmp_message_of_the_same_mtu_changes_nothing(believed, named):
     assert after <= believed and kernel.after_icmp(after, named) == after
 
 
+def trial(sock, clock):
+    return probing.trial(sock, 1200, 0.5, clock)
+
+
 def test_trial_tries_three_times():
     clock = Clock()
     lost = Scripted(clock=clock)
-    assert probing.trial(lost, 1200, 0.5, clock) == (probing.LOST, False)
+    assert trial(lost, clock) == (probing.LOST, False, ())
     assert lost.sent == [1200] * 3 and clock.now == 1.5
     third = Scripted(receives=[TimeoutError(), TimeoutError(), confirms(1200)], clock=clock)
-    assert probing.trial(third, 1200, 0.5, clock) == (probing.CONFIRMED, False)
+    assert trial(third, clock) == (probing.CONFIRMED, False, ())
 
 
 def test_trial_is_not_fooled():
     """Neither an answer to another size, nor junk, nor an ICMP message, confirms or refutes."""
     clock = Clock()
-    noise = [confirms(1100), b"Your data was 9999 bytes long", b"\xff", too_big(), ConnectionRefusedError()]
-    assert probing.trial(Scripted(receives=[*noise, confirms(1200)], clock=clock), 1200, 0.5, clock) == (
-        probing.CONFIRMED,
-        True,
-    )
+    noise = [confirms(1100), b"Your data was 9999 bytes long", b"\xff", too_big(), refused()]
+    sock = Scripted(receives=[*noise, confirms(1200)], clock=clock)
+    assert trial(sock, clock) == (probing.CONFIRMED, True, ("Connection refused",))
     assert clock.now == 0
     lost = Scripted(receives=noise, clock=clock)
-    assert probing.trial(lost, 1200, 0.5, clock) == (probing.LOST, True)
+    assert trial(lost, clock) == (probing.LOST, True, ("Connection refused",))
     assert lost.sent == [1200] * 3
 
 
@@ -313,24 +321,24 @@ def test_an_icmp_message_ends_the_wait_and_is_not_the_last_word():
     """It may have been about an earlier datagram: so there are three tries all the same."""
     clock = Clock()
     lost = Scripted(receives=[too_big()] * 3, clock=clock)
-    assert probing.trial(lost, 1200, 0.5, clock) == (probing.LOST, True)
+    assert trial(lost, clock) == (probing.LOST, True, ())
     assert lost.sent == [1200] * 3 and clock.now == 0
     stale = Scripted(receives=[too_big(), confirms(1200)], clock=clock)
-    assert probing.trial(stale, 1200, 0.5, clock) == (probing.CONFIRMED, True)
+    assert trial(stale, clock) == (probing.CONFIRMED, True, ())
     assert stale.sent == [1200] * 2
 
 
 def test_trial_sends_again_what_old_news_has_stopped():
     clock = Clock()
     sock = Scripted(sends=[too_big(), None], receives=[confirms(1200)], clock=clock)
-    assert probing.trial(sock, 1200, 0.5, clock) == (probing.CONFIRMED, True)
+    assert trial(sock, clock) == (probing.CONFIRMED, True, ())
     assert sock.sent == [1200]
-    late = Scripted(sends=[ConnectionRefusedError(), None], receives=[confirms(1200)], clock=clock)
-    assert probing.trial(late, 1200, 0.5, clock) == (probing.CONFIRMED, False)
+    late = Scripted(sends=[refused(), None], receives=[confirms(1200)], clock=clock)
+    assert trial(late, clock) == (probing.CONFIRMED, False, ("Connection refused",))
     assert late.sent == [1200]
-    refused = Scripted(sends=[too_big()] * 3, clock=clock)
-    assert probing.trial(refused, 1200, 0.5, clock) == (probing.REFUSED, False)
-    assert refused.sent == [] and clock.now == 0
+    never = Scripted(sends=[too_big()] * 3, clock=clock)
+    assert trial(never, clock) == (probing.REFUSED, False, ())
+    assert never.sent == [] and clock.now == 0
 
 
 def test_the_deadline_comes_under_junk():
@@ -341,21 +349,67 @@ def test_the_deadline_comes_under_junk():
             clock.now += 0.01
             return b"junk"
 
-    assert probing.trial(Flooded(), 1200, 0.5, clock) == (probing.LOST, False)
+    assert trial(Flooded(), clock) == (probing.LOST, False, ())
     assert clock.now == pytest.approx(1.5, abs=0.05)
 
 
-def test_search_raises_other_errors():
-    clock = Clock()
-    with pytest.raises(OSError) as raised:
-        probing.trial(Scripted(receives=[OSError(errno.EHOSTUNREACH, "no")], clock=clock), 100, 0.5, clock)
-    assert raised.value.errno == errno.EHOSTUNREACH
+ERRORS = [errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EPERM, errno.ENOBUFS, errno.ENETDOWN, errno.EACCES]
+
+
+@pytest.mark.parametrize("code", ERRORS)
+def test_any_other_error_is_noted_and_the_search_goes_on(code):
+    """Row 38: of a send and of a receive, whatever the ICMP message, the firewall or the link says."""
+    clock, error = Clock(), OSError(code, os.strerror(code))
+    sock = Scripted(sends=[error], receives=[error, TimeoutError(), confirms(1200)], clock=clock)
+    assert trial(sock, clock) == (probing.CONFIRMED, False, (os.strerror(code),))
+    down = Scripted(sends=[error] * 9, clock=clock)
+    assert trial(down, clock) == (probing.LOST, False, (os.strerror(code),)), "an error is no word about size"
+    assert down.sent == [] and clock.now == 2.0, "it waits between the tries: a link may come back"
+
+
+def test_what_was_noted_is_told_at_the_end():
+    clock, error = Clock(), OSError(errno.EHOSTUNREACH, "No route to host")
+    with pytest.raises(OSError, match=r"even to 40 bytes\. What was seen: No route to host\. Start the other end"):
+        list(probing.search(Scripted(receives=[error], clock=clock), 0.5, clock))
+    steps = [probing.Step(40, probing.CONFIRMED, 40, 41, False, ("No route to host",))]
+    assert "say nothing about size: No route to host." in probing.verdict(probing.Search(steps, None))
 
 
 def test_search_says_when_nobody_answers():
+    """It names the very address: a server at "" would answer from another where it has two."""
     clock = Clock()
-    with pytest.raises(OSError, match=r"No answer from 10\.0\.2\.2, port 1060, even to 40 bytes.*--answer"):
+    with pytest.raises(OSError, match=r"No answer from 10\.0\.2\.2, port 1060, even to 40 bytes") as raised:
         list(probing.search(Scripted(clock=clock), 0.5, clock))
+    assert str(raised.value).endswith("at this very address: python -m udplab.mtu 10.0.2.2 -p 1060 --answer")
+
+
+@pytest.mark.parametrize("code", [errno.ENOPROTOOPT, errno.EINVAL, errno.EOPNOTSUPP, errno.EPERM])
+def test_a_system_that_refuses_the_options_goes_on_without(monkeypatch, capsys, port, code):
+    """Row 37: not each Linux has all that its name promises."""
+
+    class Refusing(socket.socket):
+        def setsockopt(self, level, option, *rest):
+            if level == socket.IPPROTO_IP:
+                raise OSError(code, os.strerror(code))
+            super().setsockopt(level, option, *rest)
+
+        def getsockopt(self, level, *rest):
+            if level == socket.IPPROTO_IP:
+                raise OSError(code, os.strerror(code))
+            return super().getsockopt(level, *rest)
+
+    def make_socket():
+        return Refusing(socket.AF_INET, socket.SOCK_DGRAM)
+
+    monkeypatch.setattr(sys, "platform", "linux")
+    listing.send_big_datagram("127.0.0.1", port, 100, make_socket)
+    listing.send_big_datagram("127.0.0.1", port, 65_508, make_socket)
+    probing.probe("127.0.0.1", port, make_socket)
+    said = capsys.readouterr().out
+    assert said.count("Cannot forbid fragmentation: this Linux refuses the option of linux/in.h") == 3
+    assert "was sent: 100 bytes" in said and "65508 bytes are too big" in said and "Confirmed as received" in said
+    with make_socket() as sock:
+        assert kernel.belief(sock) is None
 
 
 @pytest.mark.parametrize("platform", ["linux", "darwin", "sunos5"])
@@ -390,7 +444,10 @@ def test_probe_without_a_dont_fragment_option_says_so(monkeypatch, capsys, port)
     monkeypatch.setattr(sys, "platform", "sunos5")
     probing.probe("127.0.0.1", port)
     out = capsys.readouterr().out
-    assert out.startswith("sunos5 cannot forbid fragmentation") and "Confirmed as received: up to 65507 bytes" in out
+    assert (
+        out.startswith("Cannot forbid fragmentation: no socket option for it is known on sunos5.")
+        and "Confirmed as received: up to 65507 bytes" in out
+    )
 
 
 # --- Predictions ---
@@ -421,20 +478,20 @@ def test_fragments_cover_any_datagram_exactly_once_on_any_path(size, mtus):
     ends = [piece.offset + piece.size for piece in pieces]
     assert [piece.offset for piece in pieces] == [0, *ends[:-1]] and ends[-1] == size + UDP_HEADER
     assert all(piece.offset % 8 == 0 and 0 < piece.size <= min(mtus) - IP_HEADER for piece in pieces)
-    journey = fragments.predict_journey(mtus, size, dont_fragment=True)
+    journey = journeys.predict_journey(mtus, size, dont_fragment=True)
     assert journey.arrived == (size + HEADERS <= min(mtus)) == (len(pieces) == 1)
 
 
 @given(payloads, paths)
 def test_a_journey_without_a_bit_set_ends_in_those_fragments(size, mtus):
-    journey = fragments.predict_journey(mtus, size, dont_fragment=False)
+    journey = journeys.predict_journey(mtus, size, dont_fragment=False)
     assert journey.arrived and list(journey.links[-1]) == fragments.fragments(size, mtus)
     assert all(sum(piece.size for piece in link) == size + UDP_HEADER for link in journey.links)
 
 
 @given(st.integers(68, 9000), st.integers(8, 5000), st.integers(1, 40), st.integers(1, 20))
 def test_no_more_survive_than_were_sent(limit, size, count, every):
-    [survivors] = fragments.predict_survivors((limit,), [size], count, every)
+    [survivors] = journeys.predict_survivors((limit,), [size], count, every)
     assert 0 <= survivors <= count and (every > 1 or survivors == 0)
 
 
@@ -442,8 +499,8 @@ def test_no_more_survive_than_were_sent(limit, size, count, every):
 def test_a_belief_never_grows_and_no_answer_is_under_the_truth(mtus, sizes, black_hole):
     beliefs = [mtus[0], *(send.believed for send in experiments.predict_sends(mtus, sizes, black_hole))]
     assert beliefs == sorted(beliefs, reverse=True)
-    answers = experiments.predict_answers(mtus, black_hole)
-    assert answers.listing >= answers.told >= answers.probed == min(mtus)
+    claims = experiments.predict_claims(mtus, black_hole)
+    assert claims.listing >= claims.told >= claims.probed == claims.true == min(mtus)
 
 
 @given(st.integers(-10, 2_000_000))
@@ -456,12 +513,12 @@ def test_a_size_reads_back_as_it_is_written(number):
 
 
 def test_survivors_by_counting():
-    assert fragments.predict_survivors((1500,), [100, 2000, 14_000, 29_000], 20, 20) == [19, 18, 10, 0]
+    assert journeys.predict_survivors((1500,), [100, 2000, 14_000, 29_000], 20, 20) == [19, 18, 10, 0]
     for pieces, size in ((1, 100), (3, 4000), (7, 10_000)):
         lost = {number // pieces for number in range(6, 30 * pieces, 7)}  # numbers 7, 14, ... from 1
-        assert fragments.predict_survivors((1500,), [size], 30, 7) == [30 - len(lost)]
+        assert journeys.predict_survivors((1500,), [size], 30, 7) == [30 - len(lost)]
     lost = {number // 5 for number in range(6, 30 * 5, 7)}  # 1480, 1480 and 1048 bytes: the first router makes 5
-    assert fragments.predict_survivors((1500, 1400, 1280), [4000], 30, 7) == [30 - len(lost)]
+    assert journeys.predict_survivors((1500, 1400, 1280), [4000], 30, 7) == [30 - len(lost)]
 
 
 def test_sends_by_hand():
@@ -479,29 +536,29 @@ def test_sends_by_hand():
 
 
 def test_messages_by_hand():
-    assert experiments.predict_message((1500, 1400), 1472) == experiments.Message(3, 4, 1400, "10.0.1.2")
-    assert experiments.predict_message((1500, 1400, 1280), 1300) == experiments.Message(3, 4, 1280, "10.0.2.2")
+    assert experiments.predict_message((1500, 1400), 1472) == packets.Message(3, 4, 1400, "10.0.1.2")
+    assert experiments.predict_message((1500, 1400, 1280), 1300) == packets.Message(3, 4, 1280, "10.0.2.2")
     assert (
         experiments.predict_message((1500, 1400), 1473) is None
         and experiments.predict_message((1500, 1400), 1372) is None
     )
 
 
-def test_answers_by_hand():
-    assert experiments.predict_answers((9000, 1500, 1400)) == experiments.Answers(
+def test_claims_by_hand():
+    assert experiments.predict_claims((9000, 1500, 1400)) == experiments.Claims(
         (9000, 1500, 1400), False, 9000, 1400, 1400
     )
-    assert experiments.predict_answers((1500, 1400), True) == experiments.Answers((1500, 1400), True, 1500, 1500, 1400)
+    assert experiments.predict_claims((1500, 1400), True) == experiments.Claims((1500, 1400), True, 1500, 1500, 1400)
 
 
-# --- Plots and their twins ---
+# --- Pictures and their words ---
 
 
-@pytest.fixture(autouse=True)
-def style():
+def drawn(draw, *records, **options):
+    """Return the Axes of a picture and its words."""
     with picture.style():
-        yield
-    matplotlib.pyplot.close("all")
+        ax = picture.figure().subplots()
+        return ax, draw(ax, *records, **options)
 
 
 def lines(ax):
@@ -512,12 +569,21 @@ def texts(ax):
     return [text.get_text() for text in ax.texts if text.get_text()]
 
 
+def both(predicted, measured=None):
+    return Compared(predicted, measured or copy.deepcopy(predicted))
+
+
+def alone(predicted):
+    return Compared(predicted, None, NO_LAN)
+
+
 MTUS, SIZES = (1500, 1400), [1472, 1472, 1372, 1372]
 
 
-def test_plot_of_a_path():
-    ax = plots.hops((1500, 1400, 1280))
+def test_picture_of_a_path():
+    ax, words = drawn(plots.hops, (1500, 1400, 1280))
     assert texts(ax) == ["client", "router 1", "router 2", "server", "MTU 1500", "MTU 1400", "MTU 1280"]
+    assert words.splitlines()[-1] == "router 2 to server: MTU 1280"
 
 
 @pytest.mark.parametrize(
@@ -530,79 +596,84 @@ def test_plot_of_a_path():
         (3000, True, False, ["nothing", "nothing", "refused here: send() raises EMSGSIZE, nothing leaves"], "refused"),
     ],
 )
-def test_plot_of_a_journey(size, dont_fragment, black_hole, pictured, told):
-    journey = fragments.predict_journey(MTUS, size, dont_fragment, black_hole)
-    ax = plots.hops(MTUS, journey, "")
-    assert texts(ax)[5:] == pictured and "(measured)" in ax.get_title("left")
-    assert told in plots.describe_journey(journey, "") and "\nas predicted" in plots.describe_journey(journey, "")
-    wrong = journey._replace(arrived=not journey.arrived)
-    assert "NOT as predicted" in plots.describe_journey(wrong, "")
-    assert NO_LAN in plots.describe_journey(journey, NO_LAN)
-    assert "(predicted)\nNo measurement" in plots.hops(MTUS, journey, NO_LAN).get_title("left")
+def test_picture_of_a_journey(size, dont_fragment, black_hole, pictured, told):
+    journey = journeys.predict_journey(MTUS, size, dont_fragment, black_hole)
+    ax, words = drawn(plots_of_fragments.journey, both(journey))
+    assert texts(ax)[5:] == pictured and "Predicted" not in ax.get_title("left")
+    assert told in words and words.endswith("\nas predicted")
+    wrong = dataclasses.replace(journey, arrived=not journey.arrived)
+    assert drawn(plots_of_fragments.journey, both(journey, wrong))[1].endswith("NOT as predicted")
+    ax, words = drawn(plots_of_fragments.journey, alone(journey))
+    assert words.endswith(NO_LAN) and ax.get_title("left").startswith("Predicted: ")
 
 
-def test_plot_of_sends():
+def test_picture_of_sends():
     predicted = experiments.predict_sends(MTUS, SIZES)
-    ax = plots.sends(MTUS, predicted, predicted)
+    ax, words = drawn(plots.send_by_send, MTUS, both(predicted))
     assert list(lines(ax)["belief (measured)"].get_ydata()) == [1500, 1400, 1400, 1400, 1400]
     assert list(lines(ax)["error: old news"].get_data()[0]) == [3]
-    alone = plots.sends(MTUS, predicted, None, NO_LAN)
-    assert "belief (measured)" not in lines(alone) and alone.get_title("left").startswith("Predicted: ")
-    assert "forbidden here" in alone.get_title("left")
-    twin = plots.describe_sends(predicted, predicted)
-    assert twin.count("error: old news") == 2 and "measured" in twin
-    assert plots.describe_sends(predicted, None, NO_LAN).endswith(f"only predicted: {NO_LAN}")
+    assert words.count("error: old news") == 1 and words.startswith("measured") and words.endswith("as predicted")
+    ax, words = drawn(plots.send_by_send, MTUS, alone(predicted))
+    assert "belief (measured)" not in lines(ax) and ax.get_title("left").startswith("Predicted: ")
+    assert "forbidden here" in ax.get_title("left") and words.endswith(f"only predicted: {NO_LAN}")
+    wrong = [dataclasses.replace(predicted[0], arrived=True, pieces=2), *predicted[1:]]
+    words = drawn(plots.send_by_send, MTUS, both(predicted, wrong))[1]
+    assert "yes, 2 pieces" in words and words.count("error: old news") == 2 and words.endswith("NOT as predicted")
 
 
-def test_plot_of_fragments():
+def test_picture_of_fragments():
     sizes = [100, 3000, 65507]
     predicted = [fragments.fragments(size, MTUS) for size in sizes]
-    ax = plots_of_fragments.counts(MTUS, sizes, predicted, predicted)
+    ax, words = drawn(plots_of_fragments.counts, MTUS, sizes, both(predicted))
     assert list(lines(ax)["captured at the server"].get_ydata()) == [1, 5, 89]
-    assert "captured at the server" not in lines(plots_of_fragments.counts(MTUS, sizes, predicted, None, NO_LAN))
-    assert "captured  89, same offsets" in plots_of_fragments.describe_counts(sizes, predicted, predicted)
+    assert "89 fragments, measured" in words and words.endswith("offsets as predicted")
+    ax, words = drawn(plots_of_fragments.counts, MTUS, sizes, alone(predicted))
+    assert "captured at the server" not in lines(ax) and words.endswith(NO_LAN)
     wrong = [*predicted[:2], predicted[2][:-1]]
-    assert "captured  88, NOT as predicted" in plots_of_fragments.describe_counts(sizes, predicted, wrong)
+    words = drawn(plots_of_fragments.counts, MTUS, sizes, both(predicted, wrong))[1]
+    assert "88 fragments, measured" in words and words.endswith("offsets NOT as predicted")
 
 
-def test_plot_of_a_datagram_cut_up():
+def test_picture_of_a_datagram_cut_up():
     pieces = fragments.fragments(3000, MTUS)
-    ax = plots_of_fragments.cut_up(3000, MTUS, pieces)
+    ax, words = drawn(plots_of_fragments.cut_up, 3000, MTUS, both(pieces))
     rows = [[p for p in ax.patches if p.get_y() == pytest.approx(row - 0.3)] for row in range(4)]
     assert [len(row) for row in rows] == [2, 3, 5, 5]  # row 0: the datagram and its UDP header
-    assert [(p.get_x(), p.get_width()) for p in rows[3]] == pieces
-    assert "captured at the server: 5 of 1376 at 0, 104 at 1376" in plots_of_fragments.describe_cut_up(
-        3000, MTUS, pieces
-    )
-    assert "captured" not in plots_of_fragments.describe_cut_up(3000, MTUS, None, NO_LAN)
+    assert [(p.get_x(), p.get_width()) for p in rows[3]] == [(piece.offset, piece.size) for piece in pieces]
+    assert "at the server: 5 of 1376 at 0, 104 at 1376" in words
+    assert "at the server" not in drawn(plots_of_fragments.cut_up, 3000, MTUS, alone(pieces))[1]
 
 
-def test_plot_of_survival():
+def test_picture_of_survival():
     sizes, alive = [100, 14_000], [19, 10]
-    ax = plots_of_fragments.survival((1500,), sizes, 20, 20, alive, alive)
-    assert list(lines(ax)["every 20th lost (measured)"].get_ydata()) == [95, 50]
+    ax, words = drawn(plots_of_fragments.survival, (1500,), sizes, 20, 20, both(alive, [19, 3]))
+    assert list(lines(ax)["every 20th lost (measured)"].get_ydata()) == [95, 15]
     assert lines(ax)["lost by chance, 1 in 20 (predicted)"].get_ydata()[9] == pytest.approx(100 * 0.95**10)
-    assert "predicted 10, arrived 10" in plots_of_fragments.describe_survival((1500,), sizes, 20, alive, alive)
+    assert "of 20,  3 arrived" in words and words.endswith("NOT as predicted")
 
 
-def test_plot_of_a_search():
-    steps = probing.predict(MTUS, True)
-    ax = plots.search(steps, steps)
-    assert steps.believed == 1500
+def test_picture_of_a_search():
+    search = probing.predict(MTUS, True)
+    ax, words = drawn(plots.search, both(search), you=9)
+    assert search.believed == 1500
     assert list(lines(ax)["no answer"].get_ydata()) == [1472, 1397, 1378, 1373]
-    assert "predicted" in lines(ax) and "predicted" not in lines(plots.search(steps, None, NO_LAN))
-    assert plots.describe_search(steps, steps).endswith("as predicted")
-    assert plots.describe_search(steps, steps._replace(steps=steps.steps[:-1])).endswith("NOT as predicted")
+    assert "predicted" in lines(ax) and "you: 9 steps" in lines(ax)
+    assert "predicted" not in lines(drawn(plots.search, alone(search))[0])
+    assert "Black hole" in words and words.endswith("\nas predicted")
+    shorter = search._replace(steps=search.steps[:-1])
+    assert drawn(plots.search, both(search, shorter))[1].endswith("NOT as predicted")
 
 
-def test_plot_of_answers():
-    predicted = [experiments.predict_answers(MTUS), experiments.predict_answers(MTUS, True)]
-    ax = plots.answers(predicted, predicted)
-    assert list(lines(ax)["true"].get_xdata()) == [1400, 1400]
-    assert {"68", "576", "1,280", "1,500", "9,000"} <= set(texts(ax)) and "508" not in texts(ax)  # packets only
-    assert {"1,500 listing", "1,400 told", "1,400 probed"} <= set(texts(ax))
-    assert "1500, 1400, black hole           1500   1500    1400   1400" in plots.describe_answers(predicted, predicted)
-    assert "probed (predicted)" in lines(plots.answers(predicted, None, NO_LAN))
+def test_picture_of_claims():
+    predicted = [experiments.predict_claims(MTUS), experiments.predict_claims(MTUS, True)]
+    ax, words = drawn(plots.claims, both(predicted))
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["1,400", "1,500"]
+    assert list(lines(ax)["true"].get_xdata()) == [0, 0] and list(lines(ax)["listing"].get_xdata()) == [1]
+    assert "1500, 1400, black hole           1500   1500    1400   1400" in words
+    wrong = [predicted[0], dataclasses.replace(predicted[1], probed=777)]
+    ax, words = drawn(plots.claims, both(predicted, wrong))
+    assert "777" in words and words.endswith("NOT as predicted")
+    assert drawn(plots.claims, alone(predicted))[0].get_title("left").startswith("Predicted: ")
 
 
 # --- The panel, and a machine without a LAN ---
@@ -612,33 +683,54 @@ def no_lan(*_):
     raise lan.LanError(NO_LAN)
 
 
+def run_panel():
+    """Return what the panel draws with its first settings, and its words."""
+
+    async def run():
+        playground = panel.journeys()
+        values = {name: control.value for name, control in playground.controls.items()}
+        return playground, [each for batch in playground.measure(**values) for each in batch], values
+
+    playground, measured, values = asyncio.run(run())
+    return drawn(playground.draw, measured, values, None)
+
+
 def test_panel_without_a_lan(monkeypatch):
     monkeypatch.setattr(lan, "path", no_lan)
-    playground = panel.journeys()
-    values = {name: control.value for name, control in playground.controls.items()}
-    total, hops = playground.prepare(**values)
-    measured = [hop for batch in hops for hop in batch]
-    assert total == len(measured) == 3
-    with picture.style():
-        ax = matplotlib.figure.Figure().subplots()
-        twin = playground.draw(ax, measured, values)
-    assert "7 fragments" in twin and twin.endswith(f"only predicted: {NO_LAN}")
-    assert "(predicted)" in ax.get_title("left")
+    ax, words = run_panel()
+    assert "7 fragments" in words and words.endswith(f"only predicted: {NO_LAN}")
+    assert ax.get_title("left").startswith("Predicted: ")
 
 
-def test_panel_draws_hop_by_hop():
-    hops = [hop for batch in panel.hop_by_hop((1500, 1400), 3000, False, False) for hop in batch]
-    drawn = []
-    for number in (1, 2):
-        ax = matplotlib.figure.Figure().subplots()
-        panel.draw(ax, hops[:number], {})
-        drawn.append(texts(ax)[5:])
-    assert drawn == [["3 fragments"], ["3 fragments", "5 fragments", "arrived"]]
+@pytest.mark.parametrize("error", [lan.LanError(NO_LAN), PermissionError(errno.EPERM, NO_LAN)])
+def test_each_experiment_gives_its_prediction_and_the_reason(monkeypatch, error):
+    """Also where a later step is refused (row 34)."""
+
+    def fails(*_):
+        raise error
+
+    monkeypatch.setattr(lan, "path", fails)
+    for experiment, *arguments in (
+        (experiments.sends, MTUS, SIZES),
+        (experiments.icmp_message, MTUS, 1472),
+        (experiments.probe, MTUS),
+        (experiments.claims, [(MTUS, False)]),
+        (journeys.travel, MTUS, 3000, False),
+        (journeys.arriving, MTUS, [3000]),
+        (journeys.survivors, MTUS, [3000], 5, 5),
+    ):
+        found = experiment(*arguments)
+        assert found.measured is None and NO_LAN in found.reason and found.predicted
 
 
-def test_on_lan_gives_the_reason(monkeypatch):
-    monkeypatch.setattr(lan, "path", no_lan)
-    assert experiments.on_lan(MTUS, experiments.sends, SIZES) == (None, NO_LAN)
+@pytest.mark.skipif(lan.unavailable() is not None, reason="no LAN here")
+def test_a_lan_that_is_refused_a_later_step_is_no_traceback(monkeypatch):
+    def refuse(*_):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "sched_setaffinity", refuse)
+    found = experiments.sends(MTUS, SIZES)
+    assert found.measured is None and "Operation not permitted" in found.verdict
 
 
 # --- Exercises ---
@@ -839,11 +931,11 @@ def test_command_line_refuses(arguments, status, words):
 def test_command_line_on_an_unknown_platform():
     code = "import sys; sys.platform = 'sunos5'; from udplab.mtu.__main__ import main; main(['127.0.0.1'])"
     done = subprocess.run([sys.executable, "-c", code], cwd=REPO, capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.splitlines() == [
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[0] == (
         "Cannot forbid fragmentation: no socket option for it is known on sunos5. "
-        "Probing by size (--probe) works here too."
-    ]
+        "What follows may be cut up. Probing by size (--probe) works here too."
+    )
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs a SIGINT that can be sent to one process")

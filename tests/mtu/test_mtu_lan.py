@@ -8,17 +8,16 @@ from udplab import lan
 from udplab.kit.server import Server
 from udplab.kit.sockets import HEADERS, LARGEST, PORT
 from udplab.loopback import listing as loopback
-from udplab.mtu import experiments, fragments, listing, panel, probing
+from udplab.mtu import experiments, journeys, listing, packets, panel, probing
 
 REASON = lan.unavailable()
 real = pytest.mark.skipif(REASON is not None, reason=str(REASON))
 FOUR = [1472, 1472, 1372, 1372]
 
 
-def measured(mtus, experiment, *arguments):
-    result, reason = experiments.on_lan(mtus, experiment, *arguments)
-    assert reason == ""
-    return result
+def as_predicted(compared):
+    assert compared.reason == "" and compared.measured == compared.predicted
+    return compared.measured
 
 
 @real
@@ -34,13 +33,23 @@ def measured(mtus, experiment, *arguments):
     ],
 )
 def test_sends_are_as_predicted(mtus, sizes, black_hole):
-    assert measured(mtus, experiments.sends, sizes, black_hole) == experiments.predict_sends(mtus, sizes, black_hole)
+    as_predicted(experiments.sends(mtus, sizes, black_hole))
+
+
+@real
+@pytest.mark.parametrize("connected", [True, False])
+@pytest.mark.parametrize("choice", ["forbid", "default"])
+@pytest.mark.parametrize("mtus", [(1500, 1400), (1500, 1400, 1280), (1400, 1500)])
+def test_sends_of_other_sockets_are_as_predicted(mtus, choice, connected):
+    """Old news comes to connected sockets only; a socket without any option cuts up what it knows to be too big."""
+    as_predicted(experiments.sends(mtus, [*FOUR, 1472, 3000], False, choice, connected))
 
 
 @real
 @pytest.mark.parametrize(("mtus", "size"), [((1500, 1400), 1472), ((1500, 1400, 1280), 1300)])
 def test_the_message_is_in_the_error_queue_and_on_the_link(mtus, size):
-    assert measured(mtus, experiments.icmp_message, size) == (experiments.predict_message(mtus, size),) * 2
+    found = as_predicted(experiments.icmp_message(mtus, size))
+    assert found["error queue"] == found["on the link"] is not None
 
 
 @real
@@ -48,42 +57,32 @@ def test_headers_are_read_as_scapy_reads_them():
     with lan.path(1500, 1400) as net, experiments.sender(net, "allow") as sock, net["server"].capture() as seen:
         sock.send(bytes(range(256)) * 20)
     theirs = [packet["IP"] for packet in seen.packets() if "IP" in packet]
-    assert len(theirs) > 4 and experiments.ip_packets(seen) == [
-        experiments.Packet(ip.proto, ip.src, ip.id, ip.frag * 8, bytes(ip.payload)) for ip in theirs
+    assert len(theirs) > 4 and packets.ip_packets(seen) == [
+        packets.Packet(ip.proto, ip.src, ip.id, ip.frag * 8, bytes(ip.payload)) for ip in theirs
     ]
 
 
 @real
-def test_listing_believes_its_first_link(capsys, monkeypatch):
+def test_listing_believes_its_first_link(capsys):
     """Fault 25: on a path of 1400 it says 1500, and calls that a belief of the first link."""
     with lan.path(1500, 1400) as net:
-
-        def connect(host, port):
-            sock = net["client"].socket()
-            sock.connect((host, port))
-            return sock
-
-        for module in (listing, probing):
-            monkeypatch.setattr(module, "connect", connect)
-        listing.send_big_datagram(net["server"].address, PORT)
+        here, there = net["client"].socket, net["server"]
+        listing.send_big_datagram(there.address, PORT, make_socket=here)
         said = capsys.readouterr().out
         assert "believes in an MTU of 1500 bytes" in said and "its first link" in said
-        with Server(loopback.respond, "", PORT, make_socket=net["server"].socket):
-            probing.probe(net["server"].address, PORT)
+        with Server(loopback.respond, "", PORT, make_socket=there.socket):
+            probing.probe(there.address, PORT, here)
         said = capsys.readouterr().out
         assert "Confirmed as received: up to 1372 bytes of payload, that is a packet of 1400 bytes." in said
         assert "believes in an MTU of 1400 bytes" in said and "Black hole" not in said
 
 
 @real
-def test_black_hole_is_found_and_named(capsys, monkeypatch):
+def test_black_hole_is_found_and_named(capsys):
     """Fault 26: no ICMP, so the belief stays 1500; probing confirms 1400."""
     with lan.path(1500, 1400) as net, Server(loopback.respond, "", PORT, make_socket=net["server"].socket):
         experiments.silence(net, True)
-        sock = net["client"].socket()
-        sock.connect((net["server"].address, PORT))
-        monkeypatch.setattr(probing, "connect", lambda host, port: sock)
-        probing.probe(net["server"].address, PORT)
+        probing.probe(net["server"].address, PORT, net["client"].socket)
         said = capsys.readouterr().out
     assert "that is a packet of 1400 bytes" in said and "believes in an MTU of 1500 bytes" in said
     assert "Black hole: 1373 to 1472 bytes are sent and lost, and no router says so." in said
@@ -93,7 +92,7 @@ def test_black_hole_is_found_and_named(capsys, monkeypatch):
 def test_black_hole_behind_a_router_that_speaks():
     with lan.path(1500, 1400, 1280) as net:
         net["router2"].send_icmp(False)
-        search = experiments.probe(net)
+        search = experiments.measure_probe(net)
     assert search.steps[-1].low == 1252 and search.believed == 1400 and probing.black_hole(search.steps)
     assert "Black hole: 1253 to 1372 bytes" in probing.verdict(search)
 
@@ -109,33 +108,27 @@ def test_fragments_are_as_predicted():
         mtus = mtus[: rng.randint(1, 3)] if smallest == 200 else [*mtus, smallest]
         edge = min(mtus) - HEADERS
         sizes = [edge - 1, edge, edge + 1, largest, *(rng.randint(0, largest) for _ in range(6))]
-        expected = [fragments.fragments(size, mtus) for size in sizes]
-        assert measured(mtus, fragments.arriving, sizes) == expected, (mtus, sizes)
+        as_predicted(journeys.arriving(mtus, sizes))
 
 
 @real
 def test_the_last_fragment_is_not_rounded():
     sizes = [size for end in (1400, 2776, 4152) for size in (end - 32, end - 31, end - 28, end - 27)]
-    with lan.path(1400) as net:
-        assert fragments.arriving(net, sizes) == [fragments.fragments(size, [1400]) for size in sizes]
+    as_predicted(journeys.arriving([1400], sizes))
 
 
 @real
 @pytest.mark.parametrize("mtus", [(200, 9000, 200), (9000, 9000, 200), (9000, 200, 9000)])
 def test_the_largest_datagram_crosses_the_narrowest_path_of_the_panel(mtus):
     assert min(mtus) == panel.SMALLEST
-    journey = measured(mtus, fragments.travel, mtus, LARGEST, False)
-    assert journey.arrived and journey == fragments.predict_journey(mtus, LARGEST, False)
+    assert as_predicted(journeys.travel(mtus, LARGEST, False)).arrived
 
 
 @real
 def test_survivors_are_as_predicted():
     sizes = [100, 2000, 5000, 14_000]
     for mtus in (1500, 1500), (1500, 1400, 1280):  # the first router loses: what a second one cuts is no matter
-        alive, reason = experiments.on_lan(mtus, fragments.survivors, sizes, 15, 7)
-        if alive is None:
-            pytest.skip(reason)
-        assert alive == fragments.predict_survivors(mtus, sizes, 15, 7)
+        as_predicted(journeys.survivors(mtus, sizes, 15, 7))
 
 
 @real
@@ -144,8 +137,7 @@ def test_journeys_are_as_predicted(mtus):
     for size in (0, 273, 1253, 1400, 3000):
         for dont_fragment in (True, False):
             for black_hole in (True, False):
-                journey = measured(mtus, fragments.travel, mtus, size, dont_fragment, black_hole)
-                assert journey == fragments.predict_journey(mtus, size, dont_fragment, black_hole)
+                as_predicted(journeys.travel(mtus, size, dont_fragment, black_hole))
 
 
 @real
@@ -154,8 +146,7 @@ def test_journeys_are_as_predicted(mtus):
 )
 @pytest.mark.parametrize("black_hole", [False, True])
 def test_probing_is_exact(mtus, black_hole):
-    search = measured(mtus, experiments.probe, black_hole)
-    assert search == probing.predict(mtus, black_hole)
+    search = as_predicted(experiments.probe(mtus, black_hole))
     assert search.steps[-1].low + HEADERS == min(mtus)
     assert probing.black_hole(search.steps) is (black_hole and min(mtus) < mtus[0])
 
@@ -168,17 +159,9 @@ def test_probing_through_a_link_that_loses():
             net["router1"].lose(3, "eth1")
         except lan.LanError as reason:
             pytest.skip(str(reason))
-        assert experiments.probe(net).steps[-1].low == 1372
+        assert experiments.measure_probe(net).steps[-1].low == 1372
 
 
 @real
-def test_answers_are_as_predicted():
-    for mtus, black_hole in (((1500, 1400, 1280), False), ((1500, 1400), True)):
-        assert measured(mtus, experiments.ask, mtus, black_hole) == experiments.predict_answers(mtus, black_hole)
-
-
-@real
-def test_panel_draws_hop_by_hop():
-    mtus = (1500, 1400, 1280)
-    hops = [hop for batch in panel.hop_by_hop(mtus, 3000, False, False) for hop in batch]
-    assert hops == [(fragments.predict_journey(mtus, 3000, False), "")] * 3
+def test_claims_are_as_predicted():
+    as_predicted(experiments.claims([((1500, 1400, 1280), False), ((1500, 1400), True)]))

@@ -1,111 +1,70 @@
 """What becomes of datagrams on a path of several links: predicted by pure functions, measured on `udplab.lan`.
 
-A path is a list of MTUs in bytes, one for each link, from the client to the server. Functions named `predict_...`
-open no socket. The others take `net`, a `lan.path(*mtus)`, and return a record of the same shape, so that the two
-can be compared. `on_lan` builds the path for them.
+A path is a list of MTUs in bytes, one for each link, from the client to the server. An experiment returns a `Compared`.
+Its `predict_...` opens no socket. Its `measure_...` takes `net`, a `lan.path(*mtus)`, and returns a record of the same
+shape.
 """
 
-import collections
 import contextlib
 import errno
 import socket
 import struct
+import types
+from dataclasses import dataclass
 
+from udplab.kit.compared import compared
 from udplab.kit.quick import FastForward
-from udplab.kit.sockets import HEADERS, MAX_BYTES, PORT
+from udplab.kit.sockets import HEADERS, MAX_BYTES, PORT, queued
 from udplab.loopback.listing import respond
 from udplab.mtu import kernel, probing
+from udplab.mtu.fragments import fragments
+from udplab.mtu.packets import Message, icmp_in, udp_in
 
 
-def on_lan(mtus, experiment, *arguments, **options):
-    """Build a path, run `experiment(net, *arguments, **options)` on it and return (its result, "").
+def on_path(mtus, predicted, measure, *arguments):
+    """Return a `Compared` of the prediction and of `measure(net, *arguments)` on a new path with these MTUs."""
+    return compared(predicted, on_new_path, mtus, measure, *arguments)
 
-    Where this machine has no LAN, or one that cannot do this, return (None, the reason in words).
+
+def on_new_path(mtus, measure, *arguments):
+    """Build a path, measure on it, and take it away again."""
+    from udplab import lan  # here, since the exercises need the predictions alone
+
+    with lan.path(*mtus) as net:
+        return measure(net, *arguments)
+
+
+def sender(net, choice="default", connected=True):
+    """Return a socket on the client, connected to the server if wanted.
+
+    choice: "default" sets no option; the others are those of `kernel.set_fragmentation`
     """
-    from udplab import lan  # here, since the listing starts faster without it
-
-    try:
-        with lan.path(*mtus) as net:
-            return experiment(net, *arguments, **options), ""
-    except lan.LanError as reason:
-        return None, str(reason)
-
-
-def sender(net, choice):
-    """Return a socket on the client, connected to the server; choice: see `kernel.set_fragmentation`."""
     sock = net["client"].socket()
-    kernel.set_fragmentation(sock, choice)
-    sock.connect((net["server"].address, PORT))
+    if choice != "default":
+        kernel.set_fragmentation(sock, choice)
+    if connected:
+        sock.connect((net["server"].address, PORT))
     return sock
 
 
 def receiver(net):
-    """Return a socket on the server that does not wait."""
+    """Return a socket on the server."""
     sock = net["server"].socket()
     sock.bind(("", PORT))
-    sock.setblocking(False)
     return sock
 
 
-def received(sock):
-    """Return whether a datagram has arrived at `sock`, and take it out of the queue."""
-    try:
-        sock.recv(MAX_BYTES)
-    except BlockingIOError:
-        return False
-    return True
+def believed(net):
+    """Return in which MTU (bytes) the client's kernel believes on the way to the server.
 
-
-# --- Sending what must not be cut up ---
-
-SENT, TOO_BIG, OLD_NEWS = "sent", "error: over the belief", "error: old news"
-
-Send = collections.namedtuple("Send", "size outcome arrived believed")
-Send.__doc__ = """A datagram that must not be cut up.
-
-size: bytes of payload
-outcome: SENT, TOO_BIG (the kernel refuses what is over its belief), or OLD_NEWS (the socket reports what became
-    of an earlier datagram, and this one is not sent)
-arrived: whether the server got it
-believed: the MTU in bytes in which the kernel believes when all is over
-"""
-
-
-def sends(net, sizes, black_hole=False):
-    """Send a datagram of each size, one after another, with don't-fragment; return a list of `Send`.
-
-    Each one has arrived or been lost, and the ICMP message about it has come back, before the next is sent.
+    The belief belongs to the way, not to a socket; but a connected one hears of a new belief only when it sends.
+    Raises OSError, in words, where the kernel does not tell.
     """
-    results = []
-    silence(net, black_hole)
-    with receiver(net) as server, sender(net, "forbid") as sock:
-        for size in sizes:
-            believed = kernel.belief(sock)
-            refused = TOO_BIG if size + HEADERS > believed else OLD_NEWS
-            outcome = SENT if kernel.attempt(sock, size) else refused
-            net["client"].settle()
-            results.append(Send(size, outcome, received(server), kernel.belief(sock)))
-    return results
-
-
-def predict_sends(mtus, sizes, black_hole=False):
-    """Return the list that `sends` returns on Linux."""
-    believed, news, results = mtus[0], False, []
-    for size in sizes:
-        packet = size + HEADERS
-        arrived = False
-        if packet > believed:
-            outcome = TOO_BIG
-        elif news:
-            outcome, news = OLD_NEWS, False
-        else:
-            outcome = SENT
-            limit = next((limit for limit in mtus if packet > limit), None)
-            arrived = limit is None
-            if limit is not None and not black_hole:
-                believed, news = kernel.after_icmp(believed, limit), True
-        results.append(Send(size, outcome, arrived, believed))
-    return results
+    with sender(net) as sock:
+        mtu = kernel.belief(sock)
+    if mtu is None:
+        raise OSError("this kernel does not tell in which MTU it believes")
+    return mtu
 
 
 def silence(net, black_hole):
@@ -115,13 +74,93 @@ def silence(net, black_hole):
             router.send_icmp(False)
 
 
-Message = collections.namedtuple("Message", "type code mtu router")
-Message.__doc__ = """An ICMP message "fragmentation needed": type 3, code 4 (RFC 792), the MTU that it names
-(RFC 1191), and the address of the router that sent it."""
+# --- Sending, one after another ---
+
+SENT, TOO_BIG, OLD_NEWS = "sent", "error: over the belief", "error: old news"
 
 
-def icmp_message(net, size):
-    """Send `size` bytes with don't-fragment; return the `Message` twice: from the error queue, and as captured.
+@dataclass(frozen=True)
+class Send:
+    """What became of one datagram."""
+
+    size: int  # bytes of payload
+    outcome: str  # SENT; TOO_BIG: over the kernel's belief; OLD_NEWS: about an earlier datagram, this one is not sent
+    pieces: int  # packets of it that reached the server
+    arrived: bool  # whether the server's program got it
+    believed: int  # the MTU in bytes in which the kernel believes when all is over
+
+
+def sends(links, sizes, black_hole=False, choice="forbid", connected=True):
+    """Send a datagram of each size, one after another; return a `Compared` of lists of `Send`.
+
+    Each one has arrived or been lost, and the ICMP message about it has come back, before the next is sent.
+    choice: "forbid" sets don't-fragment, "default" no option at all; connected: whether the socket is
+    """
+    predicted = predict_sends(links, sizes, black_hole, choice, connected)
+    return on_path(links, predicted, measure_sends, sizes, black_hole, choice, connected)
+
+
+def predict_sends(mtus, sizes, black_hole=False, choice="forbid", connected=True):
+    """Return what Linux does, as a list of `Send`."""
+    results, believed, news = [], mtus[0], False
+    for size in sizes:
+        packet, outcome, pieces = size + HEADERS, SENT, 0
+        if choice == "forbid" and packet > believed:
+            outcome = TOO_BIG
+        elif news:
+            outcome, news = OLD_NEWS, False
+        elif packet > believed:  # what does not fit is cut up at once, and routers may cut it again
+            pieces = len(fragments(size, [believed, *mtus]))
+        elif packet <= min(mtus):
+            pieces = 1
+        elif not black_hole:  # what fits has don't-fragment set, by default too
+            believed = kernel.after_icmp(believed, next(limit for limit in mtus if packet > limit))
+            news = connected
+        results.append(Send(size, outcome, pieces, pieces > 0, believed))
+    return results
+
+
+def measure_sends(net, sizes, black_hole, choice, connected):
+    """Return what happens on a path, as a list of `Send`."""
+    results, seen_before = [], 0
+    silence(net, black_hole)
+    with contextlib.ExitStack() as stack:
+        server, sock = map(stack.enter_context, (receiver(net), sender(net, choice, connected)))
+        seen = stack.enter_context(net["server"].capture())
+        place = net["server"].address, PORT
+        way = sock if connected else types.SimpleNamespace(send=lambda data: sock.sendto(data, place))
+        for size in sizes:
+            over = choice == "forbid" and size + HEADERS > believed(net)
+            outcome = SENT if kernel.attempt(way, size) else TOO_BIG if over else OLD_NEWS
+            net["client"].settle()
+            packets = len(udp_in(seen))
+            results.append(Send(size, outcome, packets - seen_before, queued(server) != [], believed(net)))
+            seen_before = packets
+    return results
+
+
+# --- The message ---
+
+
+def icmp_message(links, size):
+    """Send `size` bytes with don't-fragment; return a `Compared` of what the router's `Message` says.
+
+    Each is a dict: the message as the socket's error queue has it, and as it was captured on the client's link.
+    """
+    message = predict_message(links, size)
+    return on_path(links, {"error queue": message, "on the link": message}, measure_message, size)
+
+
+def predict_message(mtus, size):
+    """Return the router's `Message`, or None where no router has a reason to complain."""
+    for link, limit in enumerate(mtus):
+        if size + HEADERS > limit:
+            return Message(3, 4, limit, f"10.0.{link}.2") if link else None
+    return None
+
+
+def measure_message(net, size):
+    """Return the `Message` from the error queue and the one on the link.
 
     The error queue is Linux's (ip(7), IP_RECVERR). An entry is a struct sock_extended_err (linux/errqueue.h), and
     after it the address of the router.
@@ -134,81 +173,70 @@ def icmp_message(net, size):
         [(_, _, entry)] = sock.recvmsg(2000, 500, msg_errqueue)[1]
         captured = icmp_in(seen)
     _, _, kind, code, _, named, _, router = struct.unpack_from("IBBBBII4x4s", entry)
-    return Message(kind, code, named, socket.inet_ntoa(router)), captured
+    return {"error queue": Message(kind, code, named, socket.inet_ntoa(router)), "on the link": captured}
 
 
-def predict_message(mtus, size):
-    """Return the `Message` that `icmp_message` returns twice, or None where no router has a reason to complain."""
-    for link, limit in enumerate(mtus):
-        if size + HEADERS > limit:
-            return Message(3, 4, limit, f"10.0.{link}.2") if link else None
-    return None
+# --- A message that anybody could have written ---
 
 
-def icmp_in(seen):
-    """Return the first "fragmentation needed" among the captured frames as a `Message`, or None."""
-    for packet in ip_packets(seen):
-        if packet.protocol == socket.IPPROTO_ICMP and packet.body[:2] == bytes([3, 4]):
-            [named] = struct.unpack_from("!H", packet.body, 6)  # RFC 1191, section 4
-            return Message(3, 4, named, packet.source)
-    return None
+def forged(named):
+    """Let a stranger write "fragmentation needed", with each of these MTUs (bytes), to a host beside it.
+
+    Returns a `Compared` of lists: what that host's kernel believes on the way to its server before, and after each.
+    """
+    return compared(predict_forged(named), measure_forged, named)
 
 
-Packet = collections.namedtuple("Packet", "protocol source id offset body")
-Packet.__doc__ = """An IPv4 packet (RFC 791, section 3.1): its protocol's number, its sender's address, the number
-that all fragments of a datagram share, where in the datagram it starts (bytes), and what follows the header."""
+def predict_forged(named):
+    """Return what Linux believes before, and after each message."""
+    beliefs = [1500]
+    for mtu in named:
+        beliefs.append(kernel.after_icmp(beliefs[-1], mtu))
+    return beliefs
 
 
-def ip_packets(seen):
-    """Return the IPv4 packets among the captured frames. (scapy could do it, but its import takes 0.25 s.)"""
-    packets = []
-    for frame in seen.frames:
-        kind, first, length, number, fragment, protocol, source = struct.unpack_from("!12xHBxHHHxBxx4s", frame.data)
-        if kind == 0x0800:
-            body = frame.data[14 + first % 16 * 4 : 14 + length]
-            packets.append(Packet(protocol, socket.inet_ntoa(source), number, fragment % 0x2000 * 8, body))
-    return packets
+def measure_forged(named):
+    """Build a LAN of client, server and stranger; return the client's beliefs."""
+    from udplab import lan
+
+    with lan.switch("client", "server", "stranger") as net, sender(net) as victim:
+        beliefs = [believed(net)]
+        for mtu in named:
+            forge(net["stranger"], victim.getsockname(), victim.getpeername(), mtu)
+            beliefs.append(believed(net))
+        return beliefs
 
 
-# --- Whom to believe? ---
+def forge(stranger, victim, partner, mtu):
+    """Send the victim a forged message about a datagram from it to its partner, both (address, port).
 
-Answers = collections.namedtuple("Answers", "mtus black_hole listing told probed")
-Answers.__doc__ = """What each way to ask says about a path, an MTU in bytes each; the truth is min(mtus).
-
-listing: what listing 2-3 prints; told: the kernel's belief after its ICMP messages; probed: found by size
-"""
-
-
-def ask(net, mtus, black_hole=False):
-    """Ask in all three ways for the MTU of `net`, a path with these MTUs; return the `Answers`."""
-    silence(net, black_hole)
-    with sender(net, "forbid") as sock, receiver(net):
-        kernel.attempt(sock, 65000)
-        listing = told = kernel.belief(sock)
-        while True:  # each round learns of one router (RFC 1191)
-            kernel.attempt(sock, told - HEADERS)
-            net["client"].settle()
-            news = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)  # reading it clears it
-            if news != errno.EMSGSIZE or kernel.belief(sock) == told:
-                break
-            told = kernel.belief(sock)
-    steps = probe(net, black_hole).steps
-    return Answers(tuple(mtus), black_hole, listing, told, steps[-1].low + HEADERS)
+    A message quotes the head of the packet that it is about: IP header and 8 bytes (RFC 792). By these the kernel
+    finds the socket, so a forger has to know, or guess, addresses and ports.
+    """
+    ends = socket.inet_aton(victim[0]) + socket.inet_aton(partner[0])
+    quoted = struct.pack("!BBHHHBBH8s", 0x45, 0, 1500, 0, 0x4000, 64, socket.IPPROTO_UDP, 0, ends)
+    quoted += struct.pack("!HHHH", victim[1], partner[1], 1480, 0)
+    message = struct.pack("!BBHHH", 3, 4, 0, 0, mtu) + quoted
+    words = sum(struct.unpack(f"!{len(message) // 2}H", message))
+    checksum = ~(words % 0xFFFF) & 0xFFFF  # the sum in one's complement, RFC 1071
+    with stranger.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as raw:
+        raw.sendto(message[:2] + struct.pack("!H", checksum) + message[4:], (victim[0], 0))
+    stranger.settle()
 
 
-def predict_answers(mtus, black_hole=False):
-    """Return the `Answers` that `ask` returns on Linux."""
-    told = mtus[0]
-    if not black_hole:
-        for limit in mtus:
-            told = kernel.after_icmp(told, limit)
-    return Answers(tuple(mtus), black_hole, mtus[0], told, min(mtus))
+# --- Probing ---
 
 
-def probe(net, black_hole=False):
-    """Search for the largest datagram that arrives; return the `probing.Search`."""
+def probe(links, black_hole=False):
+    """Search for the largest datagram that arrives; return a `Compared` of `probing.Search`."""
+    return on_path(links, probing.predict(links, black_hole), measure_probe, black_hole)
+
+
+def measure_probe(net, black_hole=False):
+    """Return the `probing.Search` on a path."""
     silence(net, black_hole)
     with receiver(net) as server, sender(net, "probe") as sock:
+        server.setblocking(False)
 
         def serve():
             """Answer what has arrived when all is through; return how many answers have come back."""
@@ -223,5 +251,58 @@ def probe(net, black_hole=False):
             return answered
 
         quick = FastForward(sock, serve)
-        steps = list(probing.search(quick, clock=quick.clock))
-        return probing.Search(steps, kernel.belief(sock))
+        return probing.Search(list(probing.search(quick, clock=quick.clock)), kernel.belief(sock))
+
+
+# --- Whom to believe? ---
+
+
+@dataclass(frozen=True)
+class Claims:
+    """What each way to ask says about a path, an MTU in bytes each."""
+
+    links: tuple  # their MTUs
+    black_hole: bool  # whether no router speaks
+    listing: int  # what listing 2-3 prints
+    told: int  # the kernel's belief after its ICMP messages
+    probed: int  # found by size
+
+    @property
+    def true(self):
+        """The path MTU, in bytes: we have built the path, so we know it."""
+        return min(self.links)
+
+
+def claims(cases):
+    """Ask on several paths, (links, black_hole) each, in all three ways; return a `Compared` of lists of `Claims`."""
+    return compared([predict_claims(*case) for case in cases], measure_claims, cases)
+
+
+def predict_claims(mtus, black_hole=False):
+    """Return the `Claims` that Linux and a search make."""
+    told = mtus[0]
+    if not black_hole:
+        for limit in mtus:
+            told = kernel.after_icmp(told, limit)
+    return Claims(tuple(mtus), black_hole, mtus[0], told, min(mtus))
+
+
+def measure_claims(cases):
+    """Build each path and ask there; return the list of `Claims`."""
+    return [Claims(tuple(mtus), hole, *on_new_path(mtus, ask, hole)) for mtus, hole in cases]
+
+
+def ask(net, black_hole):
+    """Return what the three ways say on a path: listing, told and probed."""
+    silence(net, black_hole)
+    with sender(net, "forbid") as sock, receiver(net):
+        kernel.attempt(sock, 65000)
+        listing = told = believed(net)
+        while True:  # each round learns of one router (RFC 1191)
+            kernel.attempt(sock, told - HEADERS)
+            net["client"].settle()
+            news = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)  # reading it clears it
+            if news != errno.EMSGSIZE or believed(net) == told:
+                break
+            told = believed(net)
+    return listing, told, measure_probe(net, black_hole).steps[-1].low + HEADERS

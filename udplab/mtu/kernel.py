@@ -17,6 +17,13 @@ SIZES = (  # that one meets: bytes, of a packet or of its payload, what they are
         "RFC 9000, section 14; RFC 8899, section 5.1.2",
     ),
     (1280, "packet", "IPv6: every link carries it", "RFC 8200, section 5"),
+    (
+        1420,
+        "packet",
+        "what a WireGuard tunnel leaves of 1500: 40 of IPv6, 8 of UDP and 32 of its own go",
+        "wg-quick(8)",
+    ),
+    (1492, "packet", "what PPPoE, on many home lines, leaves of 1500: its header has 8", "RFC 2516, section 7"),
     (1500, "packet", "Ethernet, and so most links", "RFC 894"),
     (9000, "packet", '"jumbo", inside data centres', "a custom, in no RFC"),
     (65507, "payload", "the largest over IPv4, whatever the links", "RFC 791 and RFC 768"),
@@ -24,17 +31,19 @@ SIZES = (  # that one meets: bytes, of a packet or of its payload, what they are
 
 # --- What this platform calls "don't fragment" ---
 
-Options = collections.namedtuple("Options", "name option forbid probe allow mtu source")
-Options.__doc__ = """How a platform sets IPv4's don't-fragment bit: a row of `PLATFORMS`.
 
-name: the platform, for readers
-option: the socket option, at the level IPPROTO_IP
-forbid: its value for "never fragment", as the listing wants it
-probe: its value for "never fragment, and let no ICMP message stop me from trying"
-allow: its value for "fragment where needed, set no don't-fragment bit"
-mtu: the option that reads the kernel's belief, or None where there is none
-source: where the numbers come from
-"""
+class Options(collections.namedtuple("Options", "name option forbid probe allow mtu source")):
+    """How a platform sets IPv4's don't-fragment bit: a row of `PLATFORMS`.
+
+    name: the platform, for readers
+    option: the socket option, at the level IPPROTO_IP
+    forbid: its value for "never fragment", as the listing wants it
+    probe: its value for "never fragment, and let no ICMP message stop me from trying"
+    allow: its value for "fragment where needed, set no don't-fragment bit"
+    mtu: the option that reads the kernel's belief, or None where there is none
+    source: where the numbers come from
+    """
+
 
 # Python has none of these names, up to 3.13 at least, and module IN, which had them on some systems, left with
 # Python 3.6. The numbers differ: Linux's 10 would set the multicast TTL on Windows. So no platform gets a guess.
@@ -63,16 +72,12 @@ def set_fragmentation(sock, choice, platform=None):
     """
     known = options(platform)
     if known is None:
-        raise OSError(
-            f"Cannot forbid fragmentation: no socket option for it is known on {platform or sys.platform}. "
-            "Probing by size (--probe) works here too."
-        )
+        raise OSError(f"Cannot forbid fragmentation: no socket option for it is known on {platform or sys.platform}.")
     try:
         sock.setsockopt(socket.IPPROTO_IP, known.option, getattr(known, choice))
     except OSError as error:
         raise OSError(
-            f"Cannot forbid fragmentation: this {known.name} refuses the option of {known.source} "
-            f"({error.strerror}). Probing by size (--probe) works here too."
+            f"Cannot forbid fragmentation: this {known.name} refuses the option of {known.source} ({error.strerror})."
         ) from error
 
 
@@ -85,7 +90,10 @@ def belief(sock):
     known = options()
     if known is None or known.mtu is None:
         return None
-    return sock.getsockopt(socket.IPPROTO_IP, known.mtu)
+    try:
+        return sock.getsockopt(socket.IPPROTO_IP, known.mtu)
+    except OSError:  # not every system has all that its name promises (gVisor, old kernels)
+        return None
 
 
 def after_icmp(believed, named):
@@ -95,9 +103,6 @@ def after_icmp(believed, named):
     could otherwise make a sender cut everything into crumbs.
     """
     return min(believed, max(named, 552))
-
-
-# --- The listing ---
 
 
 def attempt(sock, size):

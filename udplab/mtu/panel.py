@@ -2,8 +2,8 @@
 
 from udplab.kit.playground import Playground, number, tick
 from udplab.kit.sockets import LARGEST
-from udplab.mtu import fragments, plots
-from udplab.mtu.experiments import on_lan
+from udplab.mtu import journeys as hop_by_hop
+from udplab.mtu import plots_of_fragments
 
 # Of links narrower than this the largest datagram makes so many fragments that Linux's send buffer overflows.
 SMALLEST = 200
@@ -21,24 +21,12 @@ def journeys():
     }
 
     def measure(link1, link2, link3, **settings):
-        return hop_by_hop((link1, link2, link3), **settings)
+        yield [hop_by_hop.travel((link1, link2, link3), **settings)]
 
-    return Playground(controls, measure, draw)
-
-
-def hop_by_hop(mtus, size, dont_fragment, black_hole):
-    """Send one datagram over a new path; yield for each link a list with its (`fragments.Journey`, reason).
-
-    Where there is no LAN the journey is the predicted one, and the reason says why.
-    """
-    measured, reason = on_lan(mtus, fragments.travel, mtus, size, dont_fragment, black_hole)
-    journey = measured or fragments.predict_journey(mtus, size, dont_fragment, black_hole)
-    for _ in mtus:
-        yield [(journey, reason)]
+    room_for_a_reason = {"left": 0.02, "top": 0.7, "bottom": 0.03}
+    return Playground(controls, measure, draw, margins=room_for_a_reason)
 
 
-def draw(ax, hops, _values, before):
-    """Draw the datagram's fate on as many links as there are `hops`; return the text twin."""
-    journey, reason = hops[0]
-    plots.hops(journey.mtus, journey, reason, ax, links=len(hops))
-    return plots.describe_journey(journey, reason)
+def draw(ax, measured, _values, _before):
+    """Draw the datagram's fate on each link; return the words."""
+    return plots_of_fragments.journey(ax, measured[0])

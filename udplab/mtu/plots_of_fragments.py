@@ -1,65 +1,108 @@
-"""The plots of fragments in lesson 2-3, each with its text twin. `measured` and `reason`: see `plots`."""
+"""The pictures of fragments in lesson 2-3. Each draws on an Axes and returns its words."""
 
 import numpy as np
 from matplotlib.patches import Rectangle
 
-from udplab.kit.picture import BLUE, GREY, PURPLE, RED, axes, not_measured, plain, titled
+from udplab.kit.picture import BLUE, GREEN, GREY, PURPLE, RED, plain, resize, your_line
 from udplab.kit.sockets import UDP_HEADER
-from udplab.mtu import fragments
+from udplab.mtu.fragments import Fragment, fragments
+from udplab.mtu.plots import boxes, count
+
+# --- One datagram, hop by hop ---
 
 
-def counts(mtus, sizes, predicted, measured=None, reason="", ax=None):
-    """Draw the number of fragments against payload size. predicted, measured: a list of fragments for each size."""
-    ax = axes(ax)
-    every = np.unique(np.geomspace(sizes[0], sizes[-1], 400).astype(int))
-    ax.plot(
-        every,
-        [len(fragments.fragments(int(size), mtus)) for size in every],
-        color=PURPLE,
-        linestyle="--",
-        label="predicted",
-    )
-    if measured:
-        ax.plot(sizes, list(map(len, measured)), "o", color=BLUE, label="captured at the server")
+def journey(ax, compared, links=None):
+    """Draw a path and the fate of a datagram on it (`journeys.Journey`).
+
+    links: how many links' worth of the fate to draw, by default all
+    """
+    resize(ax, 8, 3)
+    each = compared.result
+    half = boxes(ax, each.mtus)
+    ax.set(xlim=(-half - 0.1, len(each.mtus) + half + 0.1), ylim=(-2.7, 0.7))
+    _fate(ax, each, half, len(each.mtus) if links is None else links)
+    ax.set_title(compared.title(f"{each.size} bytes, don't fragment {'on' if each.dont_fragment else 'off'}"))
+    lines = [f"link {n} (MTU {limit}): {count(pieces)}" for n, (limit, pieces) in
+             enumerate(zip(each.mtus, each.links, strict=True), start=1)]  # fmt: skip
+    return "\n".join([*lines, ending(each), compared.verdict])
+
+
+def _fate(ax, each, half, links):
+    """Draw what each link carried, to scale, where the datagram ended, and what the client was told."""
+    whole = each.size + UDP_HEADER
+    room = 0.96 - 2 * half  # between two boxes
+    for link, pieces in enumerate(each.links[:links]):
+        left = link + (1 - room) / 2
+        spans = [(left + room * piece.offset / whole, room * piece.size / whole) for piece in pieces]
+        ax.broken_barh(spans, (-1.15, 0.4), facecolors=[BLUE, PURPLE], linewidth=0)  # the colours take turns
+        ax.text(link + 0.5, -1.3, count(pieces), ha="center", va="top")
+    if links < len(each.links):
+        return
+    place, y = stopped(each), -2.1
+    if each.arrived:
+        ax.plot([len(each.mtus)], [-0.6], "v", color=GREEN, markersize=14)
+        ax.text(len(each.mtus), -0.95, "arrived", ha="center", va="center", fontweight="bold")
+        return
+    ax.plot([place], [-0.6], "X", color=RED, markersize=14, zorder=4)
+    if place == 0:
+        ax.text(-half, y, "refused here: send() raises EMSGSIZE, nothing leaves", va="center")
+    elif each.told is None:
+        ax.text(place + half, y, f"lost at router {place}, and nobody says so", ha="right", va="center")
     else:
-        ax.plot(
-            sizes,
-            list(map(len, predicted)),
-            "o",
-            color=PURPLE,
-            markerfacecolor="white",
-            label="predicted for these sizes",
+        ax.annotate(
+            "", (0, y), (place, y), arrowprops={"arrowstyle": "-|>", "color": RED, "linewidth": 2, "linestyle": "--"}
         )
+        ax.text(place / 2, y - 0.12, f"ICMP: too big, the next MTU is {each.told}", ha="center", va="top")
+
+
+def stopped(each):
+    """Return where a datagram ended: 0 is the client, then come the routers; None if it arrived."""
+    return None if each.arrived else sum(map(bool, each.links))
+
+
+def ending(each):
+    """Return a line that says how a journey ended."""
+    place = stopped(each)
+    if each.arrived:
+        return "the server got it"
+    if place == 0:
+        return "the client's own kernel refused it, nothing was sent"
+    told = "nobody says so" if each.told is None else f"it says so by ICMP: the next MTU is {each.told}"
+    return f"router {place} dropped it, and {told}"
+
+
+# --- How a datagram is cut up ---
+
+
+def counts(ax, mtus, sizes, compared):
+    """Draw the number of fragments against payload size; compared: of a list of fragments for each size."""
+    every = np.unique(np.geomspace(sizes[0], sizes[-1], 400).astype(int))
+    numbers = [len(fragments(int(size), mtus)) for size in every]
+    ax.plot(every, numbers, color=PURPLE, linestyle="--", label="predicted")
+    look = {"color": BLUE} if compared.measured else {"color": PURPLE, "markerfacecolor": "white"}
+    label = "captured at the server" if compared.measured else "predicted for these sizes"
+    ax.plot(sizes, list(map(len, compared.result)), "o", label=label, **look)
     ax.set(xscale="log", yscale="log", xlabel="payload in bytes", ylabel="fragments")
-    ax.set_title(titled(f"Fragments after links of {' and '.join(map(str, mtus))} bytes", measured, reason))
+    ax.set_title(compared.title(f"Fragments after links of {' and '.join(map(str, mtus))} bytes"))
     plain(ax.xaxis, [100, 300, 1000, 3000, 10_000, 30_000, 65_507])
-    plain(ax.yaxis, [1, 2, 5, 10, 20, 50, 100])
+    plain(ax.yaxis, [1, 2, 3, 5, 10, 20, 50, 100])
     ax.legend(loc="upper left")
-    return ax
+    lines = [f"{size:6} bytes: {len(pieces):3} {'fragment' if len(pieces) == 1 else 'fragments'}, {compared.how}"
+             for size, pieces in zip(sizes, compared.result, strict=True)]  # fmt: skip
+    return "\n".join([*lines, f"number, sizes and offsets {compared.verdict}" if compared.measured else
+                      compared.verdict])  # fmt: skip
 
 
-def describe_counts(sizes, predicted, measured=None, reason=""):
-    """Return the text twin of `counts`: a line for each size."""
-    lines = []
-    for number, (size, pieces) in enumerate(zip(sizes, predicted, strict=True)):
-        line = f"{size:6} bytes: predicted {len(pieces):3}"
-        if measured:
-            same = "same offsets" if measured[number] == pieces else "NOT as predicted"
-            line += f", captured {len(measured[number]):3}, {same}"
-        lines.append(line)
-    return "\n".join([*lines, *not_measured(measured, reason)])
-
-
-def cut_up(size, mtus, measured=None, reason="", ax=None):
-    """Draw how a datagram is cut up link by link, to scale; measured: the fragments that the server saw."""
-    rows = [("the datagram", [fragments.Fragment(0, size + UDP_HEADER)])]
+def cut_up(ax, size, mtus, compared):
+    """Draw how a datagram is cut up link by link, to scale; compared: of the fragments that the server sees."""
+    rows = [("the datagram", [Fragment(0, size + UDP_HEADER)])]
     for number, limit in enumerate(mtus, start=1):
-        rows.append((f"link {number}, MTU {limit}\n(predicted)", fragments.fragments(size, mtus[:number])))
-    if measured:
-        rows.append(("at the server\n(captured)", measured))
-    ax = axes(ax, figsize=(8, 1.2 + 0.8 * len(rows)))
+        rows.append((f"link {number}, MTU {limit}\n(predicted)", fragments(size, mtus[:number])))
+    if compared.measured:
+        rows.append(("at the server\n(captured)", compared.measured))
+    resize(ax, 8, 1.2 + 0.8 * len(rows))
     for row, (_, pieces) in enumerate(rows):
-        captured = measured and row == len(rows) - 1
+        captured = compared.measured and row == len(rows) - 1
         for number, piece in enumerate(pieces):
             ax.add_patch(Rectangle((piece.offset, row - 0.3), piece.size, 0.6, edgecolor=GREY if captured else BLUE,
                                    facecolor=("#CFE6F3", "#F7E3B5")[number % 2] if captured else "white", linewidth=1.5,
@@ -67,58 +110,49 @@ def cut_up(size, mtus, measured=None, reason="", ax=None):
             if len(pieces) <= 8 and piece.size > 0.05 * size:
                 ax.text(piece.offset + piece.size / 2, row, str(piece.size), ha="center", va="center", fontsize=11)
     ax.add_patch(Rectangle((0, -0.3), UDP_HEADER, 0.6, facecolor=RED, edgecolor=RED))
-    offsets = [piece.offset for piece in rows[-1][1]]
+    offsets, end = [piece.offset for piece in rows[-1][1]], size + UDP_HEADER
     if len(offsets) <= 8:
-        end, shown = size + UDP_HEADER, []
+        shown = []
         for at in offsets:
             if end - at > 0.08 * end and (not shown or at - shown[-1] > 0.08 * end):
                 shown.append(at)
         ax.set_xticks([*shown, end])
-    ax.set(xlim=(-0.01 * size, 1.01 * (size + UDP_HEADER)), ylim=(len(rows) - 0.5, -0.5), yticks=range(len(rows)))
+    ax.set(xlim=(-0.01 * size, 1.01 * end), ylim=(len(rows) - 0.5, -0.5), yticks=range(len(rows)))
     ax.set_yticklabels([name for name, _ in rows])
     ax.set(xlabel="offset in bytes (the 8 bytes of the UDP header come first)")
-    ax.set_title(titled(f"{size} bytes of payload, cut up (to scale)", measured, reason))
+    ax.set_title(compared.title(f"{size} bytes of payload, cut up (to scale)"))
     ax.grid(False)
     ax.spines["left"].set_visible(False)
     ax.tick_params(axis="y", length=0)
-    return ax
-
-
-def describe_cut_up(size, mtus, measured=None, reason=""):
-    """Return the text twin of `cut_up`: a line for each row."""
     lines = [f"the datagram: {size} + {UDP_HEADER} bytes"]
-    for number, limit in enumerate(mtus, start=1):
-        lines.append(f"link {number} (MTU {limit}), predicted: {_spans(fragments.fragments(size, mtus[:number]))}")
-    if measured:
-        lines.append(f"captured at the server: {_spans(measured)}")
-    return "\n".join([*lines, *not_measured(measured, reason)])
+    lines += [f"{name.splitlines()[0]}: {_spans(pieces)}" for name, pieces in rows[1:]]
+    return "\n".join([*lines, compared.verdict])
 
 
 def _spans(pieces):
     return f"{len(pieces)} of " + ", ".join(f"{piece.size} at {piece.offset}" for piece in pieces)
 
 
-def survival(mtus, sizes, total, every, predicted, measured=None, reason="", ax=None):
-    """Draw which share of the datagrams arrives when every n-th fragment is lost, by the number of fragments."""
-    ax = axes(ax)
-    pieces = [len(fragments.fragments(size, mtus)) for size in sizes]
+# --- What one lost fragment does ---
+
+
+def survival(ax, mtus, sizes, total, every, compared, you=None):
+    """Draw which share of the datagrams arrives when every n-th fragment is lost, by the number of fragments.
+
+    you: the learner's guess, in % of the datagrams
+    """
+    pieces = [len(fragments(size, mtus)) for size in sizes]
     curve = np.arange(1, max(pieces) + 1)
     ax.plot(curve, (1 - 1 / every) ** curve * 100, ":", color=GREY, label=f"lost by chance, 1 in {every} (predicted)")
-    ax.plot(pieces, np.divide(predicted, total) * 100, "D--", color=PURPLE, markerfacecolor="white", markersize=11,
-            label=f"every {every}th lost (predicted)")  # fmt: skip
-    if measured:
-        ax.plot(pieces, np.divide(measured, total) * 100, "o", color=BLUE, label=f"every {every}th lost (measured)")
+    ax.plot(pieces, np.divide(compared.predicted, total) * 100, "D--", color=PURPLE, markerfacecolor="white",
+            markersize=11, label=f"every {every}th lost (predicted)")  # fmt: skip
+    if compared.measured:
+        shares = np.divide(compared.measured, total) * 100
+        ax.plot(pieces, shares, "o", color=BLUE, label=f"every {every}th lost (measured)")
+    your_line(ax, you, f"{you} %")
     ax.set(xlabel="fragments in a datagram", ylabel="datagrams that arrive, in %", ylim=(-5, 105), xticks=pieces)
-    ax.set_title(titled("One lost fragment loses the whole datagram", measured, reason))
+    ax.set_title(compared.title("One lost fragment loses the whole datagram"))
     ax.legend(loc="upper right")
-    return ax
-
-
-def describe_survival(mtus, sizes, total, predicted, measured=None, reason=""):
-    """Return the text twin of `survival`: a line for each size."""
-    lines = []
-    for number, size in enumerate(sizes):
-        line = f"{size:6} bytes in {len(fragments.fragments(size, mtus)):2} fragments: of {total}, "
-        line += f"predicted {predicted[number]:2}"
-        lines.append(line + (f", arrived {measured[number]:2}" if measured else ""))
-    return "\n".join([*lines, *not_measured(measured, reason)])
+    lines = [f"{size:6} bytes in {number:2} fragments: of {total}, {arrived:2} arrived"
+             for size, number, arrived in zip(sizes, pieces, compared.result, strict=True)]  # fmt: skip
+    return "\n".join([*lines, compared.verdict])

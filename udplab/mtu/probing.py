@@ -10,14 +10,13 @@ So it works through black holes, and on systems that do not tell which MTU they 
 RFC: it does not search again when the path changes, and its probes carry no token that a forger would have to know.
 """
 
-import collections
 import errno
-import sys
 import time
+from collections import namedtuple
 
 from udplab.kit import terminal
 from udplab.kit.server import Server
-from udplab.kit.sockets import HEADERS, LARGEST, MAX_BYTES, connect
+from udplab.kit.sockets import HEADERS, LARGEST, MAX_BYTES, connect, udp_socket
 from udplab.loopback import listing as loopback
 from udplab.mtu import kernel
 from udplab.mtu.kernel import belief, set_fragmentation
@@ -28,13 +27,13 @@ def answer(host, port):
     terminal.show(Server(loopback.respond, host, port), loopback.in_words)
 
 
-def probe(host, port):
+def probe(host, port, make_socket=udp_socket):
     """Find by size which datagrams arrive, and print that beside what the kernel believes."""
-    with connect(host, port) as sock:
+    with connect(host, port, make_socket) as sock:
         try:
             set_fragmentation(sock, "probe")
-        except OSError:
-            print(f"{sys.platform} cannot forbid fragmentation: what arrives may have travelled in pieces.")
+        except OSError as problem:
+            print(f"{problem}\nWhat arrives may have travelled in pieces.")
         steps = []
         for step in search(sock):
             print(in_words(step), flush=True)
@@ -48,35 +47,38 @@ TRIES = 3  # MAX_PROBES of the same section
 
 CONFIRMED, LOST, REFUSED = "confirmed", "no answer", "refused here"
 
-Step = collections.namedtuple("Step", "size outcome told low high")
-Step.__doc__ = """One step of the search: a size and what became of it.
 
-size: bytes of payload
-outcome: CONFIRMED (an answer came), LOST (none, three times) or REFUSED (this system would not send it)
-told: whether an ICMP message "too big" came (the system passes it on as EMSGSIZE)
-low: the largest payload confirmed so far; high: the smallest that has failed
-"""
+class Step(namedtuple("Step", "size outcome low high told noted", defaults=(False, ()))):
+    """One step of the search: a size and what became of it.
 
-Search = collections.namedtuple("Search", "steps believed")
-Search.__doc__ = "A whole search: its list of `Step`, and the MTU (bytes) in which the kernel then believes, or None."
+    size: bytes of payload
+    outcome: CONFIRMED (an answer came), LOST (none, three times) or REFUSED (this system would not send it)
+    low: the largest payload confirmed so far; high: the smallest that has failed
+    told: whether an ICMP message "too big" came (the system passes it on as EMSGSIZE)
+    noted: the other errors that showed up, in words; none of them ends the search
+    """
+
+
+class Search(namedtuple("Search", "steps believed")):
+    """A whole search: its list of `Step`, and the MTU (bytes) in which the kernel then believes, or None."""
 
 
 def narrow(outcome_of, hint=lambda: None, largest=LARGEST):
     """Search for the largest payload that arrives; yield a `Step` after each trial. No socket is needed.
 
-    outcome_of: a function of a size in bytes; it returns (outcome, told).
+    outcome_of: a function of a size in bytes; it returns (outcome, told, noted), of which the last two may be left out
     hint: a function that returns the payload that somebody claims to be the largest, or None. It is tried, and
         the next larger one too: a claim is never believed.
     """
     low, high = SMALLEST - 1, largest + 1
     size = SMALLEST
     while True:
-        outcome, told = outcome_of(size)
+        outcome, *more = outcome_of(size)
         if outcome == CONFIRMED:
             low = size
         else:
             high = size
-        yield Step(size, outcome, told, low, high)
+        yield Step(size, outcome, low, high, *more)
         if high - low <= 1:
             return
         claim = hint()
@@ -106,46 +108,48 @@ def search(sock, timeout=0.3, clock=time.monotonic):
     for step in narrow(lambda size: trial(sock, size, timeout, clock), hint):
         if step.low < SMALLEST:
             host, port = sock.getpeername()[:2]
+            seen = f" What was seen: {', '.join(step.noted)}." if step.noted else ""
             raise OSError(
-                f"No answer from {host}, port {port}, even to {step.size} bytes. "
-                f'Start the other end there: python -m udplab.mtu "" -p {port} --answer'
+                f"No answer from {host}, port {port}, even to {step.size} bytes.{seen} "
+                f"Start the other end there, at this very address: python -m udplab.mtu {host} -p {port} --answer"
             )
         yield step
 
 
 def trial(sock, size, timeout, clock=time.monotonic):
-    """Send `size` bytes up to three times until they are confirmed; return (outcome, told)."""
-    told = False
+    """Send `size` bytes up to three times until they are confirmed; return (outcome, told, noted), see `Step`."""
+    told, noted = False, []
     for _ in range(TRIES):
-        sent, news = send(sock, size)
+        sent, news = send(sock, size, noted)
         told = told or news
         if not sent:
-            return REFUSED, told
-        answered, news = confirmed(sock, size, timeout, clock)
+            return REFUSED, told, tuple(noted)
+        answered, news = confirmed(sock, size, timeout, noted, clock)
         told = told or news
         if answered:
-            return CONFIRMED, told
-    return LOST, told
+            return CONFIRMED, told, tuple(noted)
+    return LOST, told, tuple(noted)
 
 
-def send(sock, size):
+def send(sock, size, noted):
     """Send `size` bytes; return whether the system took them, and whether an ICMP message "too big" showed up.
 
     What an ICMP message said about an earlier datagram makes a send fail, and this one is then not sent. So a
-    refusal counts when it comes again and again.
+    refusal counts when it comes again and again. Other errors say nothing about size: they go into the list `noted`,
+    and the wait for an answer, after which there is another try, goes on.
     """
-    told = False
+    refusals = 0
     for _ in range(TRIES):
         try:
             if kernel.attempt(sock, size):
-                return True, told
-            told = True
-        except (ConnectionRefusedError, ConnectionResetError):  # an earlier one met a closed port
-            continue
-    return False, False
+                return True, refusals > 0
+            refusals += 1
+        except OSError as error:
+            note(error, noted)
+    return refusals < TRIES, 0 < refusals < TRIES
 
 
-def confirmed(sock, size, timeout, clock=time.monotonic):
+def confirmed(sock, size, timeout, noted, clock=time.monotonic):
     """Wait for the answer that confirms `size` bytes, or an ICMP message; return whether each of the two came.
 
     An answer names a size, so a late one to another size cannot be taken for it.
@@ -159,13 +163,18 @@ def confirmed(sock, size, timeout, clock=time.monotonic):
                 return True, False
         except TimeoutError:
             break
-        except (ConnectionRefusedError, ConnectionResetError):  # nobody listens there yet
-            continue
         except OSError as error:
-            if error.errno != errno.EMSGSIZE:
-                raise
-            return False, True  # no use to wait (RFC 8899, section 4.6.2); if it spoke of an earlier one, we try again
+            if error.errno == errno.EMSGSIZE:  # no use to wait (RFC 8899, section 4.6.2); if about an earlier one, we
+                return False, True  # try again
+            note(error, noted)
     return False, False
+
+
+def note(error, noted):
+    """Put an error into a list of words, each but once."""
+    words = error.strerror or type(error).__name__
+    if words not in noted:
+        noted.append(words)
 
 
 def in_words(step):
@@ -184,6 +193,8 @@ def verdict(search):
         lines.append("One byte more is refused here: no link on the way is narrower than the first.")
     if believed is not None:
         lines.append(f"The kernel believes in an MTU of {believed} bytes.")
+    if noted := sorted({words for step in steps for words in step.noted}):
+        lines.append(f"Errors on the way that say nothing about size: {', '.join(noted)}.")
     if black_hole(steps):
         largest = max(step.size for step in steps if step.outcome == LOST and not step.told)
         lines.append(f"Black hole: {found + 1} to {largest} bytes are sent and lost, and no router says so.")

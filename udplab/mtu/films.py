@@ -1,0 +1,93 @@
+"""Films of lesson 2-3: what happens on a path, in slow motion. Where nothing can be measured, the rules tell it."""
+
+from udplab.kit import flight as fates
+from udplab.kit.flight import Note
+from udplab.kit.sockets import HEADERS, IP_HEADER, queued
+from udplab.kit.told import STEP, Hop, model
+from udplab.lan.plan import plan_path
+from udplab.mtu import kernel
+from udplab.mtu.experiments import (
+    OLD_NEWS,
+    SENT,
+    TOO_BIG,
+    believed,
+    on_new_path,
+    predict_sends,
+    receiver,
+    sender,
+    silence,
+)
+from udplab.mtu.journeys import predict_journey
+
+WORDS = {TOO_BIG: "refused: too big for the belief", OLD_NEWS: "refused: old news"}
+ICMP_MOST = 576  # bytes: as much of what it is about as fits into that, a router quotes (RFC 1812, section 4.3.2.3)
+
+
+def film(links, sizes, choice="forbid", black_hole=False):
+    """Send a datagram of each size, one after another, on a connected socket; return the `Film` of it.
+
+    choice: as in `experiments.sends`. Where this machine has no LAN, the film is a prediction, and says so.
+    """
+    try:
+        return on_new_path(links, record, sizes, choice, black_hole)
+    except OSError as reason:
+        return predict_film(links, sizes, choice, black_hole, str(reason))
+
+
+def record(net, sizes, choice, black_hole=False):
+    """Return the film of what really happens on a path."""
+    silence(net, black_hole)
+    with receiver(net) as server, sender(net, choice) as sock:
+        sock.send(b"first")  # so that each host has asked for the next one's address (ARP) before the film begins
+        net["client"].settle()
+        queued(server)
+        with net.record() as film:
+            for size in sizes:
+                over = choice == "forbid" and size + HEADERS > believed(net)
+                if not kernel.attempt(sock, size):
+                    tell = film.note if over else film.error  # the latter takes the error that waits at the socket
+                    tell("client", f"{size} bytes {WORDS[TOO_BIG if over else OLD_NEWS]}")
+                net["client"].settle()
+                for data in queued(server):
+                    film.read("server", data)
+    return film.only("UDP", "fragment", "ICMP")
+
+
+def predict_film(mtus, sizes, choice="forbid", black_hole=False, reason=""):
+    """Return the film that follows from the rules; reason: why nothing was measured."""
+    hops, notes, mtu = [], [], mtus[0]
+    for number, send in enumerate(predict_sends(mtus, sizes, black_hole, choice), start=1):
+        if send.outcome == SENT:
+            whole = choice == "forbid" or choice == "default" and send.size + HEADERS <= mtu
+            journey = predict_journey([min(mtu, mtus[0]), *mtus[1:]], send.size, whole, black_hole)
+            hops += journey_in_hops(journey, number)
+        else:
+            notes.append(Note(len(hops) * STEP, "client", f"{send.size} bytes {WORDS[send.outcome]}"))
+        mtu = send.believed
+    found = model(plan_path(mtus), hops, reason)
+    found.notes.extend(notes)
+    return found
+
+
+def journey_in_hops(journey, number):
+    """Return what a datagram does as `Hop`s, its pieces one after another; number: the datagram's."""
+    hosts, hops = ["client", *(f"router{n}" for n in range(1, len(journey.mtus))), "server"], []
+    for link, pieces in enumerate(journey.links):
+        last = link == len(journey.links) - 1
+        stuck = not last and not journey.links[link + 1]
+        for place, piece in enumerate(pieces, start=1):
+            fate = fates.DROPPED if stuck else fates.FORWARDED
+            if last:
+                fate = fates.DELIVERED if place == len(pieces) else fates.WAITING
+            kind = "UDP" if len(pieces) == 1 else "fragment"
+            words = f"{kind}, {piece.size} bytes at {piece.offset}" if kind == "fragment" else ""
+            why = f"too big for MTU {journey.mtus[link + 1]}" if stuck else ""
+            hops.append(Hop(hosts[link], hosts[link + 1], piece.size + IP_HEADER, kind, words, fate, why,
+                            datagram=number, part=(piece.offset, piece.size)))  # fmt: skip
+        if stuck and journey.told:
+            size, words = min(ICMP_MOST, journey.size + 2 * HEADERS), f"ICMP: too big, MTU {journey.told}"
+            for back in range(link + 1, 0, -1):
+                fate = fates.PENDING if back == 1 else fates.FORWARDED
+                why = "it waits at the socket" if back == 1 else ""
+                hops.append(Hop(hosts[back], hosts[back - 1], size, "ICMP", words, fate, why, datagram=-number))
+    return hops
