@@ -1,4 +1,4 @@
-"""Who hears a datagram on a network of several hosts: predicted by rules, measured on the hosts of `udplab.lan`.
+"""Who hears a datagram on a network of several hosts: the rules, without a socket.
 
 The rules (Linux; ip(7), RFC 1122 section 3.3.6, RFC 2644):
 
@@ -6,33 +6,41 @@ The rules (Linux; ip(7), RFC 1122 section 3.3.6, RFC 2644):
    subnet, the sender too. The sender needs SO_BROADCAST.
 2. 255.255.255.255 leaves by the interface of the default route, or by the one whose address the sender has bound.
 3. A router takes a datagram to the broadcast address of its other subnet for itself, and forwards it to nobody.
+   (RFC 2644 makes this the default; whoever runs the router can change it.)
 4. On a host that takes the datagram, a socket hears it if its port is the datagram's, and its address is "" or
-   exactly the one that the datagram was sent to.
+   exactly the one that the datagram was sent to. (Two more things can keep it from a socket: `connect`, and the option
+   SO_BINDTODEVICE.)
 
-A plan is a list of hosts from `udplab.lan.plan.plan_switch`, a net what `lan.switch` builds from the same names. Where
-this machine has no LAN, net is None: then a measurement returns None, and the prediction stands alone.
+A plan is a list of hosts from `udplab.lan.plan.plan_switch`.
 """
 
-import collections
-import contextlib
-import errno
 import ipaddress
-import socket
+from dataclasses import dataclass
 
-from udplab.kit.sockets import PORT, arrived
+from udplab.kit.sockets import PORT
+from udplab.lan.plan import plan_switch
 
 LIMITED = "255.255.255.255"  # the "limited broadcast" (RFC 919); Python calls it "<broadcast>"
 EVERY, OWN, SUBNET, OTHER = "every address", "own address", "broadcast address", "another port"
 KINDS = EVERY, OWN, SUBNET, OTHER  # ways to bind a socket
 
-Trial = collections.namedtuple("Trial", "destination binds error heard")
-Trial.__doc__ = """One datagram and who heard it.
+NAMES, BEYOND = ("alice", "bob", "carol"), ("dave",)
+PLAN = plan_switch(NAMES, BEYOND)  # the network of the lesson
 
-destination: the address as the sender gave it
-binds: a dict from the name of each host that listens to the way its socket is bound, one of KINDS
-error: the name of the error that the sender got, such as "EACCES", or None
-heard: the names of the hosts whose socket got the datagram, in the order of the hosts
-"""
+
+@dataclass(frozen=True)
+class Hearing:
+    """One datagram and who heard it."""
+
+    destination: str  # the address as the sender gave it
+    binds: dict  # from the name of each host that listens to the way its socket is bound, one of KINDS
+    error: str | None  # the name of the error that the sender got, such as "EACCES"
+    heard: tuple  # the names of the hosts whose socket got the datagram, in the order of the hosts
+
+    @property
+    def words(self):
+        """Who heard it, or why nobody did."""
+        return f"not sent: {self.error}" if self.error else ", ".join(self.heard) or "nobody"
 
 
 def bind_address(host, kind):
@@ -40,9 +48,6 @@ def bind_address(host, kind):
     first = host.interfaces[0]
     port = PORT + 1 if kind == OTHER else PORT
     return {EVERY: "", OTHER: "", OWN: first.address, SUBNET: first.broadcast}[kind], port
-
-
-# --- Prediction ---
 
 
 def delivery(plan, sender, destination, permission=True, source=""):
@@ -74,15 +79,18 @@ def accepts(bound, target, port):
 
 
 def predict(plan, sender, destinations, binds, permission=True, source="", port=PORT):
-    """Return the list of `Trial`s, one for each destination, that the rules promise. See `delivery`."""
-    trials = []
+    """Return the list of `Hearing`s, one for each destination, that the rules promise.
+
+    binds: as in `Hearing`; port: the one sent to; the others as in `delivery`
+    """
+    hearings = []
     for destination in destinations:
         error, taken = delivery(plan, sender, destination, permission, source)
         target = as_address(destination)
         listening = [host for host in plan if host.name in taken and host.name in binds]
         heard = [host.name for host in listening if accepts(bind_address(host, binds[host.name]), target, port)]
-        trials.append(Trial(destination, binds, error, tuple(heard)))
-    return trials
+        hearings.append(Hearing(destination, binds, error, tuple(heard)))
+    return hearings
 
 
 def as_address(destination):
@@ -99,35 +107,3 @@ def on_subnet(interface, address):
 def has(host, address):
     """Return whether `address` is one of the host's own."""
     return address in [interface.address for interface in host.interfaces]
-
-
-# --- Measurement ---
-
-
-def measure(net, sender, destinations, binds, permission=True, source="", port=PORT):
-    """Send a real datagram to each destination; return the list of `Trial`s. Parameters as in `predict`."""
-    if net is None:
-        return None
-    with contextlib.ExitStack() as stack:
-        ears = {}
-        for host in net:
-            if host.name in binds:
-                ears[host.name] = stack.enter_context(host.socket())
-                ears[host.name].bind(bind_address(host, binds[host.name]))
-        mouth = stack.enter_context(net[sender].socket())
-        if permission:
-            mouth.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
-        if source:
-            mouth.bind((source, 0))
-        errors = {}
-        for number, destination in enumerate(destinations):
-            try:
-                mouth.sendto(str(number).encode(), (as_address(destination), port))
-            except OSError as error:
-                errors[number] = errno.errorcode[error.errno]
-        net[sender].settle()
-        got = {name: arrived(ear) for name, ear in ears.items()}
-    return [
-        Trial(destination, binds, errors.get(number), tuple(name for name in got if str(number).encode() in got[name]))
-        for number, destination in enumerate(destinations)
-    ]

@@ -1,17 +1,13 @@
-"""Multicast: who hears a group; predicted by a rule, measured on `udplab.lan`."""
+"""Multicast: who hears a group; predicted by a rule, measured on hosts of `udplab.lan`."""
 
 import contextlib
-import errno
 import socket
 import struct
 
-from udplab.kit.sockets import PORT, arrived
+from udplab.kit.sockets import PORT, queued
 
 GROUP = "239.1.2.3"  # a multicast group for one's own network (RFC 2365)
 ALL_NODES = "ff02::1"  # every IPv6 host on the link (RFC 4291 section 2.7.1)
-
-
-# --- Multicast ---
 
 
 def predict_members(plan, sender, members):
@@ -27,20 +23,17 @@ def measure_members(net, sender, members, group=GROUP):
     Every host listens at "" and the port, members or not. No SO_BROADCAST is set. The datagram lives for one hop
     (IP_MULTICAST_TTL is 1 at first, ip(7)).
     """
-    if net is None:
-        return None
     with contextlib.ExitStack() as stack:
         ears = {host.name: stack.enter_context(host.socket()) for host in net}
         for name, ear in ears.items():
             ear.bind(("", PORT))
-            # A socket that has not joined hears the groups that others on its host have: Linux's default (ip(7)).
             if name in members:
                 ear.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, membership(group, net[name].index()))
         mouth = stack.enter_context(net[sender].socket())
         mouth.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, membership(group, net[sender].index()))
         mouth.sendto(b"to the group", (group, PORT))
         net[sender].settle()
-        return tuple(name for name, ear in ears.items() if arrived(ear))
+        return tuple(name for name, ear in ears.items() if queued(ear))
 
 
 def membership(group, index):
@@ -51,20 +44,13 @@ def membership(group, index):
 def measure_all_nodes(net, sender):
     """Send one IPv6 datagram to ff02::1, all nodes on the link; return the names of the hosts that heard it.
 
-    Returns None where net is None, or where the kernel has no IPv6.
+    Raises OSError where the kernel has no IPv6.
     """
-    if net is None:
-        return None
     with contextlib.ExitStack() as stack:
-        try:
-            ears = {host.name: stack.enter_context(host.socket(socket.AF_INET6)) for host in net}
-        except OSError as error:
-            if error.errno != errno.EAFNOSUPPORT:
-                raise
-            return None
+        ears = {host.name: stack.enter_context(host.socket(socket.AF_INET6)) for host in net}
         for ear in ears.values():
             ear.bind(("::", PORT))
         mouth = stack.enter_context(net[sender].socket(socket.AF_INET6))
         mouth.sendto(b"to all nodes", (ALL_NODES, PORT, 0, net[sender].index()))
         net[sender].settle()
-        return tuple(name for name, ear in ears.items() if arrived(ear))
+        return tuple(name for name, ear in ears.items() if queued(ear))
