@@ -1,7 +1,8 @@
 """The experiments of lesson 2-4, in its order: the first and the last need one machine, those between a network.
 
 Each of those returns a `Compared`: what the rules promise, beside what real hosts did. They build their network, which
-takes some 50 ms, and take it away again, so that they can be run in any order. `measure_...` need a network that exists.
+takes some 50 ms, and take it away again, so that they can be run in any order. What begins with `measure_` needs a
+network that exists.
 """
 
 import contextlib
@@ -74,7 +75,7 @@ def hears(sender, destinations, binds=None, permission=True, source="", port=POR
     port: the one sent to; the sockets listen at 1060
     Raises ValueError for a destination that is none.
     """
-    binds = binds or {host.name: EVERY for host in PLAN}
+    binds = {host.name: EVERY for host in PLAN} if binds is None else binds
     predicted = hearing.predict(PLAN, sender, destinations, binds, permission, source, port)
     return compared(predicted, on_lan, measure_hearing, sender, destinations, binds, permission, source, port)
 

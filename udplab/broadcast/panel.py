@@ -1,12 +1,10 @@
 """The playground of lesson 2-4: who hears a datagram, with the destination and the sockets that the reader sets."""
 
 from udplab import lan
-from udplab.broadcast import hearing, plots
+from udplab.broadcast import experiments, hearing, plots
 from udplab.kit.playground import Playground, choice, tick
 from udplab.kit.sockets import PORT
-from udplab.lan.plan import plan_switch
 
-NAMES, BEYOND = ("alice", "bob", "carol"), ("dave",)
 DESTINATIONS = {
     "bob, 10.0.0.2": "10.0.0.2",
     "dave, 10.0.1.1": "10.0.1.1",
@@ -21,36 +19,26 @@ KINDS = {
     '"" and another port': hearing.OTHER,
     "not listening": "",
 }
-
+HOSTS = *hearing.NAMES, *hearing.BEYOND
 LABELS = "10em"
 
 
 def who_hears():
     """Return a `Playground`: alice sends, and the picture shows who hears it."""
     controls = {"destination": choice("alice sends to", DESTINATIONS, LABELS)}
-    controls |= {name: choice(f"{name} binds", KINDS, LABELS) for name in (*NAMES, *BEYOND)}
+    controls |= {name: choice(f"{name} binds", KINDS, LABELS) for name in HOSTS}
     controls |= {
         "permission": tick("alice sets SO_BROADCAST", True, LABELS),
         "port": choice("port she sends to", [PORT, PORT + 1], LABELS),
     }
     controls["destination"].value = "10.0.0.255"
-    plan, reason = plan_switch(NAMES, BEYOND), lan.unavailable()
 
-    def settings(values):
-        binds = {name: values[name] for name in (*NAMES, *BEYOND) if values[name]}
-        return "alice", [values["destination"]], binds, values["permission"], "", values["port"]
+    def measure(destination, permission, port, **kinds):
+        binds = {name: kind for name, kind in kinds.items() if kind}
+        yield [experiments.hears("alice", [destination], binds, permission, port=port).map(lambda heard: heard[0])]
 
-    def measure(**values):
-        if reason:
-            yield hearing.predict(plan, *settings(values))
-            return
-        with lan.switch(*NAMES, beyond=BEYOND) as net:
-            yield hearing.measure(net, *settings(values))
+    def draw(ax, heard, values, before):
+        return plots.network(ax, hearing.PLAN, "alice", heard[-1])
 
-    def draw(ax, trials, values, before):
-        predicted = hearing.predict(plan, *settings(values))[0]
-        measured = None if reason else trials[-1]
-        plots.network(plan, "alice", predicted, measured, reason=reason, ax=ax)
-        return plots.describe_network("alice", predicted, measured)
-
-    return Playground(controls, measure, draw)
+    margins = {"left": 0.01, "right": 0.99, "bottom": 0.02, "top": 0.72 if lan.unavailable() else 0.9}
+    return Playground(controls, measure, draw, margins=margins)

@@ -24,7 +24,10 @@ def matrix(ax, heard, labels=None, title="Who hears?", you=None):
     you: a learner's predictions: a dict from a row's name to a set of hosts, or to None for a row without one
     """
     labels = labels or [each.destination for each in heard.predicted]
-    hosts, yours = list(heard.predicted[0].binds), {row: names for row, names in (you or {}).items() if names is not None}
+    hosts, yours = (
+        list(heard.predicted[0].binds),
+        {row: names for row, names in (you or {}).items() if names is not None},
+    )
     resize(ax, 8, 1.3 + 0.62 * len(labels))
     for row, promise in enumerate(heard.predicted):
         for column, host in enumerate(hosts):
@@ -151,7 +154,8 @@ def _edge(start, end, half_width=0.7, half_height=0.52):
 def cost(ax, costs, title="What a message costs", you=None):
     """Draw the `Cost`s as bars: frames that leave the sender, and frames that come to a bystander.
 
-    costs: a `Compared` of lists of Costs; you: a learner's prediction of what comes to the bystander at the first unicast
+    costs: a `Compared` of lists of Costs
+    you: a learner's prediction of the frames that come to the bystander at the first unicast
     """
     resize(ax, 8, 3.6)
     wide = 0.36
