@@ -11,7 +11,8 @@ import socket
 import time
 from dataclasses import dataclass
 
-from udplab.kit.sockets import MAX_BYTES, PORT
+from udplab.broadcast import reach
+from udplab.kit.sockets import MAX_BYTES, PORT, arrivals
 
 # --- The protocol ---
 
@@ -33,26 +34,39 @@ def responder(service, name):
     return respond
 
 
-def find(sock, address, service, wait=0.5, token=None, clock=time.perf_counter):
-    """Ask everybody at `address` for `service`; return a dict from the servers' addresses to their names.
+@dataclass(frozen=True)
+class Found:
+    """Who answered a question."""
+
+    servers: dict  # from a server's address to its name
+    more: int = 0  # answers of further servers, for which there was no room
+    errors: tuple = ()  # what went wrong meanwhile, in words, each once
+
+
+def find(sock, address, service, wait=0.5, token=None, clock=time.perf_counter, most=1000):
+    """Ask everybody at `address` for `service`; return whom it `Found`.
 
     wait: seconds to collect answers. Nobody knows how many will come, so the time is always used up.
+    most: servers to remember, since one forger can play any number of them
+    Raises OSError, in words for a reader, where the question cannot be sent; an error later is noted.
     """
     token = token or os.urandom(4).hex().encode()
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
-    sock.sendto(question(service, token), address)
-    found, start, deadline = {}, b"here %b %b " % (service, token), clock() + wait
+    start, servers, errors, more, deadline = b"here %b %b " % (service, token), {}, {}, 0, clock() + wait
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        sock.sendto(question(service, token), address)
+    except OSError as error:
+        raise OSError(reach.cannot_send(error, address[0])) from error
     while (left := deadline - clock()) > 0:
-        sock.settimeout(left)
         try:
-            data, peer = sock.recvfrom(MAX_BYTES)
-        except TimeoutError:
-            break
-        except ConnectionResetError:  # Windows: a host that was asked has no server there
-            continue
-        if data.startswith(start):
-            found[peer] = data.removeprefix(start)
-    return found
+            for data, peer in arrivals(sock, left, clock):
+                if data.startswith(start) and (peer in servers or len(servers) < most):
+                    servers[peer] = data.removeprefix(start)
+                else:
+                    more += data.startswith(start)
+        except OSError as error:
+            errors[error.strerror or str(error)] = None
+    return Found(servers, more, tuple(errors))
 
 
 # --- All answer at once: reply implosion ---

@@ -50,26 +50,32 @@ def bind_address(host, kind):
     return {EVERY: "", OTHER: "", OWN: first.address, SUBNET: first.broadcast}[kind], port
 
 
-def delivery(plan, sender, destination, permission=True, source=""):
+def delivery(plan, sender, destination, permission=True, source="", device="", forwards=False):
     """Return (error, names): the sender's error or None, and the hosts whose kernel takes the datagram.
 
     sender: a host's name; permission: whether it sets SO_BROADCAST; source: the own address it has bound, if any
+    device: the interface by which "<broadcast>" shall leave (SO_BINDTODEVICE), if any
+    forwards: whether the router passes on what is for a whole subnet of its own (Linux: sysctl bc_forwarding)
     """
     hosts = {host.name: host for host in plan}
     gateway = dict(hosts[sender].routes).get("default")
     target = as_address(destination)
     way = (source or gateway) if target == LIMITED else target
     own = [interface for interface in hosts[sender].interfaces if way and on_subnet(interface, way)]
+    if target == LIMITED and device:
+        own = [interface for interface in hosts[sender].interfaces if interface.name == device]
     if not own and (gateway is None or way is None):
         return "ENETUNREACH", ()
     if own and target in (LIMITED, own[0].broadcast):
         if not permission:
             return "EACCES", ()
-        return None, tuple(host.name for host in plan if own[0].link in [each.link for each in host.interfaces])
+        return None, tuple(host.name for host in plan if on_link(host, own[0].link))
     if not own:
         router = next(host for host in plan if has(host, gateway))
-        if target in [interface.broadcast for interface in router.interfaces]:
-            return None, (router.name,)
+        for interface in router.interfaces:
+            if target == interface.broadcast:
+                others = tuple(host.name for host in plan if host is not router and on_link(host, interface.link))
+                return None, others if forwards else (router.name,)
     return None, tuple(host.name for host in plan if has(host, target))
 
 
@@ -78,14 +84,14 @@ def accepts(bound, target, port):
     return bound[1] == port and bound[0] in ("", target)
 
 
-def predict(plan, sender, destinations, binds, permission=True, source="", port=PORT):
+def predict(plan, sender, destinations, binds, permission=True, source="", port=PORT, **options):
     """Return the list of `Hearing`s, one for each destination, that the rules promise.
 
-    binds: as in `Hearing`; port: the one sent to; the others as in `delivery`
+    binds: as in `Hearing`; port: the one sent to; the others, and the options, as in `delivery`
     """
     hearings = []
     for destination in destinations:
-        error, taken = delivery(plan, sender, destination, permission, source)
+        error, taken = delivery(plan, sender, destination, permission, source, **options)
         target = as_address(destination)
         listening = [host for host in plan if host.name in taken and host.name in binds]
         heard = [host.name for host in listening if accepts(bind_address(host, binds[host.name]), target, port)]
@@ -102,6 +108,11 @@ def on_subnet(interface, address):
     """Return whether `address` belongs to the subnet of an interface."""
     subnet = ipaddress.IPv4Interface(f"{interface.address}/{interface.prefix}").network
     return ipaddress.IPv4Address(address) in subnet
+
+
+def on_link(host, link):
+    """Return whether a host has an interface on the link of that number."""
+    return link in [interface.link for interface in host.interfaces]
 
 
 def has(host, address):

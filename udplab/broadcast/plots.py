@@ -1,11 +1,9 @@
 """The pictures of lesson 2-4; each draws on the Axes it is given, and returns its words."""
 
-import itertools
-
 from matplotlib.lines import Line2D
 
 from udplab.broadcast import discovery
-from udplab.kit.picture import BLUE, GREEN, GREY, PURPLE, RED, resize
+from udplab.kit.picture import BLUE, GREEN, GREY, RED, resize
 
 HEARS, SILENT = {"marker": "o", "color": GREEN}, {"marker": "x", "color": GREY, "markeredgewidth": 2}
 PROMISED = {"marker": "s", "color": BLUE, "markerfacecolor": "none", "markeredgewidth": 2}
@@ -61,93 +59,6 @@ def _key(ax, measured, yours):
     ax.legend(handles=handles, fontsize=11, labelspacing=1.0, **LEGEND)
 
 
-# --- Who hears: the network ---
-
-
-def network(ax, plan, sender, heard, title=None):
-    """Draw the hosts of a plan and an arrow to each that heard a datagram; dashed where that is predicted.
-
-    plan: hosts as from `udplab.lan.plan.plan_switch`; sender: a name; heard: a `Compared` of two `Hearing`s
-    """
-    resize(ax, 8, 3.6)
-    hearing, how = heard.result, "--" if heard.measured is None else "-"
-    places = _places(plan)
-    for host in plan:
-        for interface in host.interfaces:
-            ax.plot(*zip(places[host.name], places[interface.link], strict=True), color=GREY, linewidth=1.5, zorder=1)
-    for link in {interface.link for host in plan for interface in host.interfaces}:
-        _box(ax, places[link], f"switch\n10.0.{link}.0/24", GREY, "#EEEEEE")
-    for host in plan:
-        hears = host.name in hearing.heard
-        edge = GREEN if hears else PURPLE if host.name == sender else GREY
-        name = f"{host.name} (sends)" if host.name == sender else host.name
-        bound = hearing.binds.get(host.name, "not listening")
-        lines = [name, *(interface.address for interface in host.interfaces), bound]
-        _box(ax, places[host.name], "\n".join(lines), edge, "white", 3 if hears else 1.5)
-        if hears:
-            _arrow(ax, places, plan, sender, host.name, how)
-    title = title or f"{sender} sends to {hearing.destination}"
-    if hearing.error:
-        title += f": {hearing.error}, nothing was sent"
-    elif not hearing.heard:
-        title += ": nobody hears it"
-    ax.set(xlim=(-0.9, 8.4), ylim=(-0.75, 4.1), xticks=[], yticks=[])
-    ax.set_title(heard.title(title))
-    ax.spines[:].set_visible(False)
-    ax.grid(False)
-    key = Line2D([], [], color=GREEN, linewidth=2.5, linestyle=how, marker=">", markersize=8)
-    ax.legend([key], [f"a socket hears it ({heard.how})"], loc="lower right", fontsize=11)
-    kinds = {}
-    for name, kind in hearing.binds.items():
-        kinds.setdefault(kind, []).append(name)
-    binds = "; ".join(f"{', '.join(names)} at {kind}" for kind, names in kinds.items())
-    sent = f"{sender} sends to {hearing.destination}\nlistening: {binds or 'nobody'}"
-    return f"{sent}\nheard by: {hearing.words}\n{heard.verdict}"
-
-
-def _places(plan):
-    """Return where each host (by name) and each switch (by number) stands."""
-    near = [host for host in plan if not host.forwards and host.interfaces[0].link == 0]
-    beyond = [host for host in plan if not host.forwards and host.interfaces[0].link == 1]
-    spots = [(0, 3.1), (0, 0.5), (2.3, 3.4), (2.3, 0.1)]
-    if len(near) > len(spots) or len(beyond) > 2:
-        raise ValueError(f"there is room for {len(spots)} hosts on the sender's subnet and for 2 beyond the router")
-    places = dict(zip([host.name for host in near], spots, strict=False))
-    places |= {0: (2.3, 1.8), 1: (6.1, 1.8), "router": (4.2, 1.8)}
-    return places | {host.name: (7.6, 3.1 - 2.6 * number) for number, host in enumerate(beyond)}
-
-
-def _box(ax, place, text, edge, face, width=1.5):
-    shape = {"boxstyle": "round,pad=0.4", "facecolor": face, "edgecolor": edge, "linewidth": width}
-    ax.text(*place, text, ha="center", va="center", fontsize=10, bbox=shape, zorder=3)
-
-
-def _arrow(ax, places, plan, sender, name, linestyle):
-    """Draw the way from the sender to a host that heard it, past the switches and the router."""
-    ends = {host.name: [interface.link for interface in host.interfaces] for host in plan}
-    if name == sender:
-        x, y = places[name]
-        ax.annotate("heard its own", (x, y - 0.62), (x, y - 1.12), ha="center", fontsize=10,
-                    arrowprops={"arrowstyle": "-|>", "color": GREEN, "linewidth": 2.5,
-                                "linestyle": linestyle})  # fmt: skip
-        return
-    shared = [link for link in ends[sender] if link in ends[name]]
-    stops = [sender, shared[0], name] if shared else [sender, ends[sender][0], "router", ends[name][0], name]
-    for start, end in itertools.pairwise(stops):
-        last = end == name
-        ax.annotate("", _edge(places[start], places[end]) if last else places[end], places[start], zorder=2,
-                    arrowprops={"arrowstyle": "-|>" if last else "-", "color": GREEN, "linewidth": 2.5,
-                                "linestyle": linestyle, "mutation_scale": 18,
-                                "shrinkA": 0, "shrinkB": 0})  # fmt: skip
-
-
-def _edge(start, end, half_width=0.7, half_height=0.52):
-    """Return where the line from `start` enters the box around `end`."""
-    across, up = start[0] - end[0], start[1] - end[1]
-    share = min(half / abs(way) for half, way in ((half_width, across), (half_height, up)) if way)
-    return end[0] + share * across, end[1] + share * up
-
-
 # --- What it costs ---
 
 
@@ -191,7 +102,7 @@ def cost(ax, costs, title="What a message costs", you=None):
 def timeline(ax, answers, title):
     """Draw `discovery.Answer`s, a row for each in the order of sending: when it was sent, and when it was read.
 
-    answers: a `Compared` of lists of Answers
+    answers: a `Compared` of lists of Answers. The axis of time goes to 110 ms at least: two pictures can be compared.
     """
     rows = list(enumerate(answers.result, 1))
     kept = [(row, answer) for row, answer in rows if answer.heard is not None]
@@ -205,8 +116,11 @@ def timeline(ax, answers, title):
     ):
         if chosen:
             times = [getattr(answer, field) * 1e3 for _, answer in chosen]
-            ax.plot(times, [row for row, _ in chosen], marker, color=colour, markersize=5, label=label)
-    ax.set(xlabel="time after the question in ms", ylabel="answer number", xlim=(-5, 210))
+            size, face = (8, "none") if marker == "o" else (5, colour)
+            ax.plot(times, [row for row, _ in chosen], marker, color=colour, markersize=size, markerfacecolor=face,
+                    label=label)  # fmt: skip
+    end = max(answer.heard or answer.sent for answer in answers.result) * 1e3
+    ax.set(xlabel="time after the question in ms", ylabel="answer number", xlim=(-3, 1.03 * max(110, end)))
     ax.set_title(answers.title(title))
     ax.set_ylim(len(rows) + 1, 0)
     ax.set_yticks([1, *range(10, len(rows) + 1, 10)])
