@@ -1,8 +1,8 @@
 """Tests of lesson 2-4 that need one machine only: listing, rules, plots, exercises, what is left without a LAN."""
 
 import contextlib
+import dataclasses
 import errno
-import functools
 import itertools
 import os
 import random
@@ -14,31 +14,35 @@ import sys
 import time
 import types
 
-import matplotlib
-import matplotlib.pyplot as plt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scripted import run_async
 
 from udplab import lan
-from udplab.broadcast import cost, discovery, exercises, experiments, hearing, listing, multicast, panel, plots
-from udplab.kit import terminal
+from udplab.broadcast import (
+    cost,
+    discovery,
+    exercises,
+    experiments,
+    forging,
+    hearing,
+    listing,
+    multicast,
+    panel,
+    plots,
+    reach,
+)
+from udplab.kit import picture, terminal
+from udplab.kit.compared import Compared
 from udplab.kit.server import Record, Server
 from udplab.lan.plan import plan_switch
 from udplab.mtu import experiments as mtu_experiments
 
-matplotlib.use("Agg")
 PLAN = plan_switch(("alice", "bob", "carol"), ("dave",), ("carol",))
 HOSTS = [host.name for host in PLAN]
 BINDS = dict.fromkeys(HOSTS, hearing.EVERY)
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="127.255.255.255 is known to work on Linux only")
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
 
 
 def run(*arguments):
@@ -71,12 +75,13 @@ class Refusing:
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (PermissionError(errno.EACCES, "x"), "No permission: 10.0.0.255 is a broadcast address"),
+        (PermissionError(errno.EACCES, "x"), "No permission (EACCES; with SO_BROADCAST): a rule of this system"),
         (PermissionError(errno.EPERM, "x"), "perhaps a firewall"),
         (OSError(errno.ENETUNREACH, "x"), "No route to 10.0.0.255"),
         (OSError(errno.EHOSTUNREACH, "x"), "No route to 10.0.0.255"),
         (OSError(errno.EADDRNOTAVAIL, "x"), "No route to 10.0.0.255"),
-        (socket.gaierror(-2, "x"), "'10.0.0.255' is neither an address nor a known name"),
+        (socket.gaierror(socket.EAI_NONAME, "x"), "'10.0.0.255' is neither an address nor a known name"),
+        (socket.gaierror(socket.EAI_AGAIN, "x"), "no name server answers"),
         (OSError(errno.ENOBUFS, "no buffer"), "Cannot send to 10.0.0.255: no buffer."),
     ],
 )
@@ -99,7 +104,7 @@ def test_fault_27_no_permission_on_a_real_socket():
 @pytest.mark.parametrize(
     ("destination", "end"),
     [
-        ("127.255.255.255", ": a broadcast, for every host of the subnet."),
+        ("127.255.255.255", ": a broadcast, for every host of the subnet of 127.0.0.1."),
         ("127.0.0.1", "."),
         ("127.0.7.255", ", as to one host: it is not a broadcast address of this machine's own subnets."),
     ],
@@ -111,7 +116,69 @@ def test_the_client_says_whom_it_reached(destination, end, capsys):
 
 def test_whether_it_is_a_broadcast_is_unknown_elsewhere(monkeypatch):
     monkeypatch.setattr(sys, "platform", "darwin")
-    assert listing.is_broadcast("127.0.0.1") is None and listing.reach("10.0.0.255") == ""
+    assert reach.is_broadcast("127.0.0.1") is None
+    assert reach.whom("10.0.0.255") == reach.deaf("127.0.0.1") == ""
+
+
+@on_linux
+@pytest.mark.parametrize(
+    "host", ["", "0.0.0.0", "127.255.255.255", "<broadcast>", "239.1.2.3", "no.such.invalid", "\0"]
+)
+def test_a_server_that_may_hear_broadcasts_is_not_told_otherwise(host):
+    assert reach.deaf(host) == ""
+
+
+@on_linux
+def test_a_server_at_one_address_is_told_that_it_hears_no_broadcast():
+    assert reach.deaf("127.0.0.1") == (
+        'It hears what is sent to 127.0.0.1 alone, and no broadcast. For broadcasts, listen at "".'
+    )
+
+
+class Forbidding:
+    """A socket of a machine where a rule forbids an address, whatever the options."""
+
+    def __init__(self, *kind):
+        pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def setsockopt(self, *option):
+        pass
+
+    def connect(self, address):
+        raise PermissionError(errno.EACCES, "x")
+
+
+@on_linux
+def test_an_address_that_a_rule_forbids_is_not_called_a_broadcast_address():
+    assert reach.is_broadcast("10.0.0.9", Forbidding) is False
+    assert reach.own_address("10.0.0.9", Forbidding) is None
+
+
+@on_linux
+def test_a_broadcast_address_is_named_as_the_cause_only_where_it_is_one():
+    error = PermissionError(errno.EACCES, "x")
+    assert "needs the option SO_BROADCAST" in reach.cannot_send(error, "127.255.255.255", permission=False)
+    assert "a rule of this system" in reach.cannot_send(error, "127.255.255.255")
+    assert "a rule of this system" in reach.cannot_send(error, "127.0.0.1", permission=False)
+
+
+def test_the_listing_as_the_book_has_it(capsys):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ear, socket.socket(ear.family, ear.type) as mouth:
+        ear.bind(("127.0.0.1", 0))
+        ear.settimeout(0.1)
+        for _ in range(2):
+            listing.send(mouth, *ear.getsockname())
+        assert mouth.getsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST)
+        with pytest.raises(TimeoutError):
+            listing.serve(ear)
+        line = f"The client at ('127.0.0.1', {mouth.getsockname()[1]}) says b'Broadcast datagram'"
+        assert capsys.readouterr().out.splitlines() == [line, line]
 
 
 @on_linux
@@ -133,7 +200,8 @@ def test_the_program_from_end_to_end():
     ("arguments", "status", "words"),
     [
         (["client", ""], 1, "Nobody to send to"),
-        (["client", "10.0.0.256"], 1, "neither an address nor a known name"),
+        (["client", "10.0.0.256"], 1, "neither an address nor"),
+        (["client", "fe80::1"], 1, "is an IPv6 address"),
         (["server", "192.0.2.77"], 1, "192.0.2.77 is not an address of this machine"),
         (["client", "x", "-p", "0"], 2, "1 to 65535"),
         (["client", "x", "-p", "70000"], 2, "is not a port"),
@@ -175,8 +243,8 @@ def test_who_hears_on_loopback(bind, destination, permission, outcome):
 
 @on_linux
 def test_fault_28_reuse_steals_unicast_and_shares_broadcast():
-    assert experiments.two_receivers("127.0.0.1", patience=3600) == (0, 20)
-    assert experiments.two_receivers(experiments.LOOPBACK, patience=3600) == (20, 20)
+    assert experiments.two_receivers("127.0.0.1", patience=3600) == experiments.Share(0, 20)
+    assert experiments.two_receivers(experiments.LOOPBACK, patience=3600) == experiments.Share(20, 20)
 
 
 def test_fault_28_our_servers_refuse_a_second_one():
@@ -223,8 +291,11 @@ def test_a_socket_hears_its_own_address_only():
 
 
 def test_predicted_costs_and_members():
-    assert cost.predict_costs([4], wanted=2) == [(4, 2, "unicast", 2, 2), (4, 2, "broadcast", 1, 4)]
-    assert cost.predict_costs([4])[0] == (4, 4, "unicast", 4, 4)
+    assert cost.predict_costs(8, wanted=2) == [
+        cost.Cost("broadcast", 1, 0, 1),
+        cost.Cost("unicast, first time", 2, 2, 2),
+        cost.Cost("unicast, again", 2, 0, 0),
+    ]
     assert multicast.predict_members(PLAN, "alice", ("bob", "dave")) == ("bob",)
 
 
@@ -278,12 +349,12 @@ def test_only_who_takes_a_datagram_and_has_a_fitting_socket_hears_it(plan, data,
     addresses = [each.address for each in own] + [each.broadcast for each in own] + [hearing.LIMITED, "<broadcast>"]
     destination = data.draw(st.sampled_from(addresses))
     error, taken = hearing.delivery(plan, sender, destination, permission)
-    [trial] = hearing.predict(plan, sender, [destination], binds, permission, port=port)
-    assert trial.error == error and set(trial.heard) <= set(taken) & set(binds) and not (error and taken)
+    [hears] = hearing.predict(plan, sender, [destination], binds, permission, port=port)
+    assert hears.error == error and set(hears.heard) <= set(taken) & set(binds) and not (error and taken)
     for name in set(taken) & set(binds):
         there = binds[name] == (hearing.OTHER if port == 1061 else hearing.EVERY)
-        assert name in trial.heard or not there
-        assert name not in trial.heard or (binds[name] == hearing.OTHER) == (port == 1061)
+        assert name in hears.heard or not there
+        assert name not in hears.heard or (binds[name] == hearing.OTHER) == (port == 1061)
 
 
 @given(plans(), st.data())
@@ -295,11 +366,19 @@ def test_a_group_reaches_its_members_of_one_link_and_nobody_else(plan, data):
     assert set(heard) == members & set(on_link)
 
 
-@given(st.integers(1, 200), st.data())
-def test_a_broadcast_costs_one_frame_and_unicast_troubles_nobody_else(hosts, data):
-    wanted = data.draw(st.integers(1, hosts))
-    unicast, broadcast_ = cost.predict_costs([hosts], wanted)
-    assert unicast.sent == unicast.interrupted == wanted and (broadcast_.sent, broadcast_.interrupted) == (1, hosts)
+@pytest.mark.parametrize(("hosts", "wanted"), [(2, 0), (2, 2), (0, 0), (8, 9)])
+def test_a_cost_needs_somebody_wanted_and_a_bystander(hosts, wanted):
+    with pytest.raises(ValueError, match=f"of {hosts} hosts"):
+        cost.predict_costs(hosts, wanted)
+
+
+@pytest.mark.parametrize(
+    ("frame", "kind"),
+    [(bytes(12) + b"\x08\x06", "ARP"), (bytes(12) + b"\x08\x00" + bytes(9) + b"\x11", "UDP"),
+     (bytes(12) + b"\x08\x00" + bytes(9) + b"\x01", None), (bytes(12) + b"\x86\xdd" + bytes(20), None), (b"", None)],
+)  # fmt: skip
+def test_the_kind_of_a_frame(frame, kind):
+    assert cost.kind(frame) == kind
 
 
 # ---- Discovery ----
@@ -403,14 +482,14 @@ def test_delays_are_drawn_from_the_given_lots():
 
 
 def test_a_forged_packet_names_the_sender_that_was_asked_for():
-    packet = discovery.forged(("10.0.0.2", 5000), ("10.0.0.255", 1060), b"hi")
+    packet = forging.forged(("10.0.0.2", 5000), ("10.0.0.255", 1060), b"hi")
     assert packet[12:16] == bytes([10, 0, 0, 2]) and packet[16:20] == bytes([10, 0, 0, 255])
     assert packet[20:28] == bytes.fromhex("1388 0424 000a 0000") and packet[28:] == b"hi"
 
 
 @given(st.tuples(st.ip_addresses(v=4).map(str), st.integers(0, 65535)), st.binary(max_size=2000))
 def test_a_forged_packet_reads_back(source, data):
-    packet = discovery.forged(source, ("10.0.0.255", 1060), data)
+    packet = forging.forged(source, ("10.0.0.255", 1060), data)
     frame = types.SimpleNamespace(data=bytes(12) + b"\x08\x00" + packet)
     [read] = mtu_experiments.ip_packets(types.SimpleNamespace(frames=[frame]))
     assert (read.protocol, read.source, read.offset) == (socket.IPPROTO_UDP, source[0], 0)
@@ -419,23 +498,57 @@ def test_a_forged_packet_reads_back(source, data):
 
 # ---- Without a LAN ----
 
-
-def test_without_a_network_nothing_is_measured():
-    assert hearing.measure(None, "alice", ["10.0.0.2"], BINDS) is None
-    assert multicast.measure_members(None, "alice", ()) is multicast.measure_all_nodes(None, "alice") is None
-    assert discovery.gather(None, []) is discovery.amplify(None, "a", "b") is None
-    assert discovery.room(None) == 20
+WHY = "no namespaces on this machine"
 
 
-def test_without_ipv6_no_node_is_asked():
-    def refuse(code, *_):
-        raise OSError(code, "no")
+@pytest.fixture
+def no_lan(monkeypatch):
+    monkeypatch.setattr(lan, "switch", refuse)
 
-    net = [types.SimpleNamespace(name="alice", socket=functools.partial(refuse, errno.EAFNOSUPPORT))]
-    assert multicast.measure_all_nodes(net, "alice") is None
-    net[0].socket = functools.partial(refuse, errno.EMFILE)
-    with pytest.raises(OSError, match="no"):
-        multicast.measure_all_nodes(net, "alice")
+
+def refuse(*names, beyond=()):
+    raise lan.LanError(WHY)
+
+
+@pytest.mark.parametrize(
+    "experiment",
+    [
+        lambda: experiments.hears("alice", ["10.0.0.2", "<broadcast>"]),
+        lambda: experiments.binds("alice", "10.0.0.255"),
+        lambda: experiments.costs(8, 2),
+        lambda: experiments.implosion([0.0] * 40),
+        lambda: experiments.members("alice", ["bob"]),
+        lambda: experiments.all_nodes("alice"),
+        lambda: experiments.amplification(),
+    ],
+)
+def test_without_a_network_the_prediction_stands_alone_with_the_reason(experiment, no_lan):
+    result = experiment()
+    assert (result.measured, result.reason, result.result) == (None, WHY, result.predicted) and result.predicted
+
+
+@pytest.mark.parametrize("problem", [OSError(errno.EAFNOSUPPORT, "no IPv6"), PermissionError(errno.EPERM, "refused")])
+def test_a_network_that_is_there_and_then_refuses_leaves_the_prediction(problem, monkeypatch):
+    class Refusing(dict):
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+        def __iter__(self):
+            return iter(self.values())
+
+    class Host:
+        def __init__(self, name):
+            self.name = name
+
+        def socket(self, *kind):
+            raise problem
+
+    monkeypatch.setattr(lan, "switch", lambda *names, beyond=(): Refusing({name: Host(name) for name in names}))
+    for result in (experiments.all_nodes("alice"), experiments.hears("alice", ["10.0.0.2"])):
+        assert result.measured is None and str(problem) in result.reason
 
 
 async def played():
@@ -445,15 +558,20 @@ async def played():
     return playground
 
 
-def test_the_playground_without_a_lan_shows_the_prediction(monkeypatch):
-    monkeypatch.setattr(lan, "unavailable", lambda: "no namespaces on this machine")
+def test_the_playground_without_a_lan_shows_the_prediction(no_lan):
     playground = run_async(played)
-    assert playground.told == "Done: 1 of 1 (run 1)."
-    assert "predicted, not measured: heard by: alice, bob, carol" in playground.text.value
-    assert playground.frames > 0
+    assert "heard by: alice, bob, carol" in playground.text.value
+    assert f"only predicted: {WHY}" in playground.text.value and playground.frames > 0
 
 
 # ---- Plots ----
+
+
+def drawn(draw, *records, **options):
+    """Return the Axes that a picture was drawn on, and its words."""
+    with picture.style():
+        ax = picture.figure().subplots()
+        return ax, draw(ax, *records, **options)
 
 
 def marks(ax, marker):
@@ -462,20 +580,28 @@ def marks(ax, marker):
 
 def test_the_matrix_shows_predictions_and_measurements():
     predicted = hearing.predict(PLAN, "alice", ["10.0.0.2", "10.0.1.255"], BINDS)
-    measured = [predicted[0], predicted[1]._replace(heard=("dave",))]
-    ax = plots.matrix(predicted, measured, HOSTS)
+    measured = [predicted[0], dataclasses.replace(predicted[1], heard=("dave",))]
+    ax, words = drawn(plots.matrix, Compared(predicted, measured))
     assert marks(ax, "s") == [(1, 0), (4, 1)] and marks(ax, "o") == [(1, 0), (3, 1)]
-    assert len(marks(ax, "x")) == 8 and ax.get_title() == "Who hears?"
-    assert plots.describe_matrix(predicted, measured).endswith("the same: False")
-    assert plots.describe_matrix(predicted, predicted).endswith("the same: True")
+    assert len(marks(ax, "x")) == 8 and ax.get_title("left") == "Who hears?"
+    assert words.splitlines() == ["10.0.0.2    bob", "10.0.1.255  dave", "NOT as predicted"]
+    assert drawn(plots.matrix, Compared(predicted, predicted))[1].endswith("\nas predicted")
+
+
+def test_the_matrix_shows_what_the_learner_said():
+    predicted = hearing.predict(PLAN, "alice", ["10.0.0.2", "10.0.1.255"], BINDS)
+    guesses = {"10.0.1.255": frozenset({"dave"}), "10.0.0.2": None}
+    ax, words = drawn(plots.matrix, Compared(predicted, predicted), you=guesses)
+    assert marks(ax, "D") == [(3, 1)] and "you, for 10.0.1.255: dave" in words
+    assert "you: hears it" in [text.get_text() for text in ax.get_legend().get_texts()]
 
 
 def test_the_matrix_alone_says_that_it_is_a_prediction_and_why():
     predicted = hearing.predict(PLAN, "alice", ["10.0.0.2"], BINDS)
-    ax = plots.matrix(predicted, None, HOSTS, reason="no namespaces")
-    assert ax.get_title() == "Predicted: Who hears?\nNo measurement: no namespaces"
+    ax, words = drawn(plots.matrix, Compared(predicted, None, "no namespaces"))
+    assert ax.get_title("left") == "Predicted: Who hears?\nNo measurement: no namespaces"
     assert marks(ax, "o") == marks(ax, "x") == []
-    assert plots.describe_matrix(predicted).endswith("(predicted, not measured)")
+    assert words.endswith("only predicted: no namespaces")
 
 
 def arrows(ax):
@@ -484,49 +610,53 @@ def arrows(ax):
 
 def test_the_network_has_an_arrow_for_each_way_that_was_heard():
     predicted = hearing.predict(PLAN, "alice", ["10.0.0.2", "10.0.1.1", "10.0.0.77"], BINDS)
-    assert [len(arrows(plots.network(PLAN, "alice", trial))) for trial in predicted] == [2, 4, 0]
-    assert arrows(plots.network(PLAN, "alice", predicted[0]))[0].get_linestyle() == "--"
-    ax = plots.network(PLAN, "alice", predicted[0], predicted[0])
+    pictures = [drawn(plots.network, PLAN, "alice", Compared(each, None, "why"))[0] for each in predicted]
+    assert [len(arrows(ax)) for ax in pictures] == [2, 4, 0]
+    assert arrows(pictures[0])[0].get_linestyle() == "--"
+    assert "nobody hears it" in pictures[2].get_title("left")
+    ax, _ = drawn(plots.network, PLAN, "alice", Compared(predicted[0], predicted[0]))
     assert arrows(ax)[0].get_linestyle() == "-" and len({text.get_text() for text in ax.texts if text.get_text()}) == 7
-    assert "nobody hears it" in plots.network(PLAN, "alice", predicted[2]).get_title()
-    refused = predicted[0]._replace(error="EACCES", heard=())
-    assert "EACCES, nothing was sent" in plots.network(PLAN, "alice", refused, refused).get_title()
-    mixed = refused._replace(binds={"alice": "own address", "bob": "every address", "dave": "own address"})
-    assert plots.describe_network("alice", mixed, mixed).splitlines() == [
+    refused = dataclasses.replace(predicted[0], error="EACCES", heard=(), binds={"alice": "own address"})
+    ax, words = drawn(plots.network, PLAN, "alice", Compared(refused, refused))
+    assert "EACCES, nothing was sent" in ax.get_title("left")
+    assert words.splitlines() == [
         "alice sends to 10.0.0.2",
-        "listening: alice, dave at own address; bob at every address",
+        "listening: alice at own address",
         "heard by: not sent: EACCES",
+        "as predicted",
     ]
 
 
 def test_the_network_shows_that_a_sender_hears_itself():
-    trial = hearing.predict(PLAN, "alice", ["10.0.0.255"], {"alice": hearing.EVERY})[0]
-    ax = plots.network(PLAN, "alice", trial, trial)
+    heard = hearing.predict(PLAN, "alice", ["10.0.0.255"], {"alice": hearing.EVERY})[0]
+    ax, _ = drawn(plots.network, PLAN, "alice", Compared(heard, heard))
     assert [text.get_text() for text in ax.texts if text.get_text() == "heard its own"] and len(arrows(ax)) == 1
 
 
 def test_the_cost_plot():
-    predicted = cost.predict_costs([2, 4])
-    lines = plots.cost(predicted, predicted, "sent", "t").lines
-    assert [list(line.get_ydata()) for line in lines] == [[2, 4], [2, 4], [1, 1], [1, 1]]
-    assert len(plots.cost(predicted, None, "interrupted", "t", "why").lines) == 2
-    assert plots.describe_cost(predicted, predicted).endswith("True")
-    assert plots.describe_cost(predicted).endswith("(predicted, not measured)")
+    predicted = cost.predict_costs(8, 2)
+    measured = [dataclasses.replace(predicted[0], bystander=77), *predicted[1:]]
+    ax, words = drawn(plots.cost, Compared(predicted, measured), you=5)
+    assert [bar.get_width() for bar in ax.patches] == [1, 4, 2, 77, 2, 0]
+    assert marks(ax, "D") == [(5, 1.18)]
+    assert words.splitlines()[0] == "broadcast            out: 1 datagrams, 0 ARP questions; to a bystander: 77"
+    assert words.endswith("\nNOT as predicted")
 
 
-def test_the_timeline_and_the_losses():
+def test_the_timeline():
     answers = discovery.predict_answers([0.0, 0.0, 0.0], work=0.001, room=2)
-    ax = plots.timeline(answers, answers, "t")
+    late = [dataclasses.replace(answer, sent=answer.sent + 0.001) for answer in answers]
+    ax, words = drawn(plots.timeline, Compared(answers, late), "t")
     assert [line.get_label() for line in ax.lines[2:]] == ["sent", "read by the asker", "sent, and lost"]
     assert list(ax.lines[-1].get_ydata()) == [3]
-    assert plots.describe_timeline(answers, answers).splitlines() == [
-        "measured: kept 2 + dropped 1 = 3, some were lost: True",
-        "predicted: kept 2 + dropped 1 = 3, some were lost: True",
+    assert words.splitlines() == [
+        "measured: kept 2 + dropped 1 = 3",
+        "predicted: kept 2 + dropped 1 = 3",
+        "as predicted",
     ]
-    assert plots.timeline(answers, None, "t", "why").get_title() == "Predicted: t\nNo measurement: why"
-    ax = plots.losses({0.0: 9, 0.1: 0}, {0.0: 8, 0.1: 0}, 40)
-    assert [list(line.get_ydata()) for line in ax.lines] == [[9, 0], [8, 0]]
-    assert "kept 31 + dropped 9 = 40 (predicted)" in plots.describe_losses({0.0: 9}, None, 40)
+    ax, words = drawn(plots.timeline, Compared(answers, None, "why"), "t")
+    assert ax.get_title("left") == "Predicted: t\nNo measurement: why"
+    assert words.splitlines() == ["predicted: kept 2 + dropped 1 = 3", "only predicted: why"]
 
 
 @pytest.mark.parametrize("destination", ["bob", "10.0.0.256", ""])
@@ -535,17 +665,10 @@ def test_a_destination_is_an_address(destination):
         hearing.predict(plan_switch(("alice", "bob")), "alice", [destination], {})
 
 
-def test_a_message_for_more_hosts_than_there_are():
-    assert cost.predict_costs([2, 8], wanted=4)[:2] == [
-        cost.Cost(2, 2, "unicast", 2, 2), cost.Cost(8, 4, "unicast", 4, 4)
-    ]  # fmt: skip
-    assert cost.predict_costs([2], wanted=0)[0].sent == 0
-
-
 def test_a_network_that_is_too_large_to_draw_is_told():
-    trial = hearing.predict(plan := plan_switch(tuple("abcde")), "a", ["10.0.0.255"], {})[0]
+    heard = hearing.predict(plan := plan_switch(tuple("abcde")), "a", ["10.0.0.255"], {})[0]
     with pytest.raises(ValueError, match="room for 4 hosts"):
-        plots.network(plan, "a", trial)
+        drawn(plots.network, plan, "a", Compared(heard, heard))
 
 
 # ---- Exercises ----

@@ -1,75 +1,61 @@
-"""What a broadcast costs: frames sent, hosts disturbed; predicted, and counted on `udplab.lan`."""
+"""What a message to some hosts of a subnet costs: frames at the sender and at somebody whom it is not for.
 
-import collections
-import contextlib
-import socket
-
-from udplab.kit.sockets import PORT, arrived
-
-# --- What it costs ---
-
-WAYS = "unicast", "broadcast"
-
-Cost = collections.namedtuple("Cost", "hosts wanted way sent interrupted")
-Cost.__doc__ = """What it took to reach some hosts of a subnet.
-
-hosts: how many there are, without the sender
-wanted: how many of them the message is for
-way: "unicast" (one datagram for each) or "broadcast" (one for all)
-sent: frames that left the sender
-interrupted: hosts whose kernel had a frame to look at
+A unicast needs the hardware address of its host. Who does not know it asks by ARP (RFC 826), and ARP asks everybody:
+its question is a broadcast frame.
 """
 
+import contextlib
+import socket
+from dataclasses import dataclass
 
-def predict_cost(hosts, wanted, way):
-    """Return the `Cost` that the rules promise."""
-    return Cost(hosts, wanted, way, 1, hosts) if way == "broadcast" else Cost(hosts, wanted, way, wanted, wanted)
+from udplab.kit.sockets import PORT
+
+BROADCAST, FIRST, AGAIN = "broadcast", "unicast, first time", "unicast, again"
+WAYS = BROADCAST, FIRST, AGAIN
 
 
-def measure_cost(net, wanted, way, seen):
-    """Count the frames on the wire; the first host of `net` sends, the others only look. Returns the `Cost`.
+@dataclass(frozen=True)
+class Cost:
+    """What it took to reach some hosts of a subnet, counted in frames."""
 
-    seen: a capture of the sender's frames, which has begun. One serves for several costs, since to end one takes 30 ms.
-    Only IPv4 frames with UDP inside count: ARP, which asks for a host's hardware address, does not.
+    way: str  # one of WAYS
+    datagrams: int  # frames with UDP that left the sender
+    questions: int  # frames with an ARP question that left the sender
+    bystander: int  # frames of both kinds that came to a host whom the message is not for
+
+
+def predict_costs(hosts, wanted):
+    """Return the `Cost` of each way, in the order of WAYS, for `hosts` of which `wanted` need the message.
+
+    At first the sender knows nobody's hardware address. Raises ValueError where there is no bystander.
     """
+    if not 0 < wanted < hosts:
+        raise ValueError(f"of {hosts} hosts, from 1 to {hosts - 1} can need the message, not {wanted}")
+    return [Cost(BROADCAST, 1, 0, 1), Cost(FIRST, wanted, wanted, wanted), Cost(AGAIN, wanted, 0, 0)]
+
+
+def measure_costs(net, wanted):
+    """Count the frames on the wires; the first host of `net` sends, the last is the bystander. Returns the `Cost`s."""
     sender, *others = net
+    found = []
     with contextlib.ExitStack() as stack:
-        # UDP that comes in for the host (raw(7)), whether a program listens or not. Packet sockets would see it too,
-        # but to close one takes 10 ms.
-        taps = [stack.enter_context(host.socket(type=socket.SOCK_RAW, proto=socket.IPPROTO_UDP)) for host in others]
+        for host in others:
+            stack.enter_context(host.socket()).bind(("", PORT))  # else their kernels would send ICMP messages back
         mouth = stack.enter_context(sender.socket())
         mouth.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
-        addresses = [sender.broadcast] if way == "broadcast" else [host.address for host in others[:wanted]]
-        before = len(seen.frames)
-        for address in addresses:
-            mouth.sendto(b"message", (address, PORT))
-        frames = seen.frames[before:]  # when all that was sent has arrived
-        sent = sum(frame.outgoing and is_udp(frame.data[14:]) and frame.data[12:14] == b"\x08\x00" for frame in frames)
-        interrupted = sum(bool(arrived(tap)) for tap in taps)
-    return Cost(len(others), wanted, way, sent, interrupted)
+        out, seen = stack.enter_context(sender.capture()), stack.enter_context(others[-1].capture())
+        for way in WAYS:
+            before = len(out.frames), len(seen.frames)
+            for address in [sender.broadcast] if way == BROADCAST else [host.address for host in others[:wanted]]:
+                mouth.sendto(b"message", (address, PORT))
+            sent = [kind(frame.data) for frame in out.frames[before[0] :] if frame.outgoing]
+            came = [kind(frame.data) for frame in seen.frames[before[1] :] if not frame.outgoing]
+            found.append(Cost(way, sent.count("UDP"), sent.count("ARP"), len([each for each in came if each])))
+    return found
 
 
-def predict_costs(numbers, wanted=None):
-    """Return the `Cost`s of both ways for each number of hosts; wanted: how many need the message (None: all)."""
-    return [predict_cost(hosts, needy(hosts, wanted), way) for way in WAYS for hosts in numbers]
-
-
-def needy(hosts, wanted):
-    """Return how many of the hosts need the message. wanted: that many, if there are so many; None: all."""
-    return hosts if wanted is None else min(wanted, hosts)
-
-
-def measure_costs(switch, numbers, wanted=None):
-    """Measure the same on a network for each number of hosts, made by `switch` (`lan.switch`)."""
-    found = {}
-    for hosts in numbers:
-        names = "sender", *(f"host{number}" for number in range(1, hosts + 1))
-        with switch(*names) as net, net["sender"].capture() as seen:
-            for way in WAYS:
-                found[way, hosts] = measure_cost(net, needy(hosts, wanted), way, seen)
-    return [found[way, hosts] for way in WAYS for hosts in numbers]
-
-
-def is_udp(packet):
-    """Return whether an IPv4 packet carries UDP (RFC 791 section 3.1: protocol 17)."""
-    return len(packet) > 9 and packet[9] == socket.IPPROTO_UDP
+def kind(frame):
+    """Return "ARP", or "UDP" for IPv4 with UDP in it (protocol 17, RFC 791 section 3.1), or None for another frame."""
+    if frame[12:14] == b"\x08\x06":
+        return "ARP"
+    return "UDP" if frame[12:14] == b"\x08\x00" and frame[23:24] == bytes([socket.IPPROTO_UDP]) else None

@@ -8,10 +8,11 @@ import collections
 import contextlib
 import os
 import socket
-import struct
 import time
+from dataclasses import dataclass
 
-from udplab.kit.sockets import MAX_BYTES, PORT, arrived
+from udplab.broadcast import reach
+from udplab.kit.sockets import MAX_BYTES, PORT, arrivals
 
 # --- The protocol ---
 
@@ -33,32 +34,53 @@ def responder(service, name):
     return respond
 
 
-def find(sock, address, service, wait=0.5, token=None, clock=time.perf_counter):
-    """Ask everybody at `address` for `service`; return a dict from the servers' addresses to their names.
+@dataclass(frozen=True)
+class Found:
+    """Who answered a question."""
+
+    servers: dict  # from a server's address to its name
+    more: int = 0  # answers of further servers, for which there was no room
+    errors: tuple = ()  # what went wrong meanwhile, in words, each once
+
+
+def find(sock, address, service, wait=0.5, token=None, clock=time.perf_counter, most=1000):
+    """Ask everybody at `address` for `service`; return whom it `Found`.
 
     wait: seconds to collect answers. Nobody knows how many will come, so the time is always used up.
+    most: servers to remember, since one forger can play any number of them
+    Raises OSError, in words for a reader, where the question cannot be sent; an error later is noted.
     """
     token = token or os.urandom(4).hex().encode()
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
-    sock.sendto(question(service, token), address)
-    found, start, deadline = {}, b"here %b %b " % (service, token), clock() + wait
+    start, servers, errors, more, deadline = b"here %b %b " % (service, token), {}, {}, 0, clock() + wait
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        sock.sendto(question(service, token), address)
+    except OSError as error:
+        raise OSError(reach.cannot_send(error, address[0])) from error
     while (left := deadline - clock()) > 0:
-        sock.settimeout(left)
         try:
-            data, peer = sock.recvfrom(MAX_BYTES)
-        except TimeoutError:
-            break
-        except ConnectionResetError:  # Windows: a host that was asked has no server there
-            continue
-        if data.startswith(start):
-            found[peer] = data.removeprefix(start)
-    return found
+            for data, peer in arrivals(sock, left, clock):
+                if data.startswith(start) and (peer in servers or len(servers) < most):
+                    servers[peer] = data.removeprefix(start)
+                else:
+                    more += data.startswith(start)
+        except OSError as error:
+            errors[error.strerror or str(error)] = None
+    return Found(servers, more, tuple(errors))
 
 
 # --- All answer at once: reply implosion ---
 
-Answer = collections.namedtuple("Answer", "host sent heard")
-Answer.__doc__ = "A server's answer: its name; seconds after the question when it was sent and read (None: lost)."
+ROOM = 20  # stands in where no queue can be measured: about what Linux 6 keeps in 8,192 bytes asked for
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A server's answer to a question that all servers got."""
+
+    host: str  # the server's name
+    sent: float  # seconds after the question
+    heard: float | None  # seconds after the question when the asker read it; None: lost
 
 
 def delays(count, spread, rng):
@@ -88,7 +110,7 @@ def predict_answers(delays, work, room):
         if len(waiting) < room:
             waiting.append(number)
     read_until(float("inf"))
-    return [Answer(f"server {number + 1}", now, heard.get(number)) for number, now in order]
+    return [Answer(f"server{number + 1}", now, heard.get(number)) for number, now in order]
 
 
 def lost(answers):
@@ -102,13 +124,10 @@ def gather(net, delays, work=0.002, queue_bytes=8192, clock=time.perf_counter, s
     delays: seconds, one for each host but the first, which asks
     work: seconds that the asker needs for each answer before it reads the next
     queue_bytes: the asker's receive buffer (SO_RCVBUF; Linux doubles it)
-    Returns None where net is None: there is no LAN.
 
     One thread does everything in the order of the schedule, in real time. So chance has no part in what is lost,
     while the datagrams and the queue are real.
     """
-    if net is None:
-        return None
     asker, *hosts = net
     with contextlib.ExitStack() as stack:  # closes them all, even if Ctrl-C comes while it does
         servers = {host.name: stack.enter_context(host.socket()) for host in hosts}
@@ -161,67 +180,7 @@ def _wait_until(when, clock, sleep):
         sleep(left)
 
 
-def room(net, queue_bytes=8192):
-    """Return how many answers fit into the asker's queue: all come, and nobody reads until they have.
-
-    Where net is None, 20 stand in: about what Linux 6 keeps in 8,192 bytes asked for (19 when this was written).
-    """
-    if net is None:
-        return 20
+def measure_room(net, queue_bytes=8192):
+    """Return how many answers fit into the asker's queue: all come, and nobody reads until they have."""
     answers = gather(net, [0.0] * (len(net) - 1), work=0.0, queue_bytes=queue_bytes)
     return len(answers) - lost(answers)
-
-
-# --- What a forger makes of it ---
-
-Amplified = collections.namedtuple("Amplified", "asked answers received")
-Amplified.__doc__ = "Bytes of payload that the forger sent, datagrams and bytes of payload that the victim got."
-
-
-def forged(source, destination, data):
-    """Return an IPv4 packet with a UDP datagram in it that names `source`, an (address, port), as its sender.
-
-    Only for a network of one's own. Headers: RFC 791 section 3.1, RFC 768; the kernel fills in the IP checksum.
-    """
-    udp = struct.pack("!HHHH", source[1], destination[1], 8 + len(data), 0) + data  # checksum 0: none
-    addresses = socket.inet_aton(source[0]) + socket.inet_aton(destination[0])
-    return struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(udp), 0, 0, 64, socket.IPPROTO_UDP, 0) + addresses + udp
-
-
-def send_forged(host, source, destination, data):
-    """Send a forged datagram from `host`, a host of `udplab.lan`, whose helper may open raw sockets (raw(7))."""
-    with host.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as raw:
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
-        raw.sendto(forged(source, destination, data), (destination[0], 0))
-
-
-def predict_amplified(names, attacker, victim):
-    """Return the `Amplified` that `amplify` should return: every other host answers the forged question once."""
-    asked = question(b"time", b"1")
-    answers = [responder(b"time", name.encode())(asked) for name in names if name not in (attacker, victim)]
-    return Amplified(len(asked), len(answers), sum(map(len, answers)))
-
-
-def amplify(net, attacker, victim):
-    """Let `attacker` ask everybody in the name of `victim`; return what the victim gets, as `Amplified`.
-
-    Every host but the two has a discovery server. Returns None where net is None.
-    """
-    if net is None:
-        return None
-    others = [host for host in net if host.name not in (attacker, victim)]
-    with contextlib.ExitStack() as stack:
-        servers = {host.name: stack.enter_context(host.socket()) for host in others}
-        target = stack.enter_context(net[victim].socket())
-        for server in servers.values():
-            server.bind(("", PORT))
-        target.bind(("", 5000))
-        asked = question(b"time", b"1")
-        send_forged(net[attacker], (net[victim].address, 5000), (net[attacker].broadcast, PORT), asked)
-        net[victim].settle()
-        for name, server in servers.items():
-            data, peer = server.recvfrom(MAX_BYTES, socket.MSG_DONTWAIT)
-            server.sendto(responder(b"time", name.encode())(data), peer)
-        net[victim].settle()
-        answers = arrived(target)
-        return Amplified(len(asked), len(answers), sum(map(len, answers)))

@@ -1,18 +1,35 @@
-"""The experiments of lesson 2-4 that need one machine only."""
+"""The experiments of lesson 2-4, in its order: the first and the last need one machine, those between a network.
 
-import collections
+Each of those returns a `Compared`: what the rules promise, beside what real hosts did. They build their network, which
+takes some 50 ms, and take it away again, so that they can be run in any order.
+"""
+
 import contextlib
-import errno
 import select
 import socket
+from dataclasses import dataclass
 
+from udplab import lan
+from udplab.broadcast import cost, discovery, forging, hearing, multicast, sending
+from udplab.broadcast.hearing import BEYOND, EVERY, KINDS, NAMES, PLAN
 from udplab.broadcast.listing import MESSAGE
+from udplab.broadcast.sending import named
+from udplab.kit.compared import Compared, compared
+from udplab.kit.server import Server
+from udplab.kit.sockets import PORT
 
 LOOPBACK = "127.255.255.255"  # the broadcast address of 127.0.0.0/8; Linux takes it, macOS reportedly does not
 END = b"end"  # sent last by an experiment: what was to come has come
+EVERYWHERE = {host.name: EVERY for host in PLAN}  # every host listens at every address
 
 
-# --- Experiments on one machine ---
+def on_lan(measure, *arguments, names=NAMES, beyond=BEYOND):
+    """Build a switch with these hosts, and return what `measure(net, *arguments)` does. Raises OSError: no LAN."""
+    with lan.switch(*names, beyond=beyond) as net:
+        return measure(net, *arguments)
+
+
+# --- On one machine ---
 
 
 def over_loopback(bind, destination=LOOPBACK, permission=True, timeout=0.2):
@@ -40,11 +57,159 @@ def over_loopback(bind, destination=LOOPBACK, permission=True, timeout=0.2):
         except TimeoutError:
             return "silence"
         except OSError as error:
-            return errno.errorcode.get(error.errno, str(error))
+            return named(error)
 
 
-Share = collections.namedtuple("Share", "first second")
-Share.__doc__ = "How many datagrams each of two sockets on one port heard; first is the one that was there first."
+# --- Who hears ---
+
+
+def hears(sender, destinations, binds=None, permission=True, source="", port=PORT, device=""):
+    """Return the `Hearing`s of a datagram to each destination, as a `Compared` of two lists.
+
+    sender: a host's name; binds: as in `Hearing` (None: every host listens at every address)
+    permission: whether the sender sets SO_BROADCAST; source: its own address that it binds, "" for none
+    port: the one sent to; the sockets listen at 1060; device: the interface to which the sender's socket is bound
+    Raises ValueError for a destination that is none.
+    """
+    binds = EVERYWHERE if binds is None else binds
+    predicted = hearing.predict(PLAN, sender, destinations, binds, permission, source, port, device=device)
+    settings = sender, destinations, binds, permission, source, port, device
+    return compared(predicted, on_lan, sending.measure_hearing, *settings)
+
+
+def film(sender, destination):
+    """Return the film of a datagram; every host listens at every address. Without a LAN, the film that rules make."""
+    try:
+        return on_lan(sending.measure_film, sender, destination, EVERYWHERE)[0]
+    except OSError as error:
+        return sending.predict_film(PLAN, sender, destination, EVERYWHERE, reason=str(error))[0]
+
+
+def binds(sender, destination, ways=KINDS):
+    """Return the `Hearing` of one datagram for each way to bind; in each, all hosts bind the same way."""
+    everywhere = [dict.fromkeys(EVERYWHERE, kind) for kind in ways]
+
+    def measure(net):
+        return [sending.measure_hearing(net, sender, [destination], each)[0] for each in everywhere]
+
+    predicted = [hearing.predict(PLAN, sender, [destination], each)[0] for each in everywhere]
+    return compared(predicted, on_lan, measure)
+
+
+def devices():
+    """Return which sockets of the router hear alice's broadcast, by the interface to which they are bound."""
+    return compared(sending.predict_devices(), on_lan, sending.measure_devices)
+
+
+# --- What it costs ---
+
+
+def costs(hosts=8, wanted=2):
+    """Return the `Cost` of a message for `wanted` of the hosts of a subnet: broadcast, unicast, and unicast again."""
+    names = "sender", *(f"host{number}" for number in range(1, hosts + 1))
+
+    def measure():
+        return on_lan(cost.measure_costs, wanted, names=names, beyond=())
+
+    return compared(cost.predict_costs(hosts, wanted), measure)
+
+
+# --- Finding servers ---
+
+
+def asks(client, **servers):
+    """Run `client` on alice while servers run on other hosts; return who answered, as a `Compared` of two dicts.
+
+    client: called with (socket, address to ask); returns a dict from an address to an answer
+    servers: from a host's name to its respond function; bob, carol and dave have the time where none is given
+    """
+    servers = {name: discovery.responder(b"time", name.encode()) for name in ("bob", "carol", "dave")} | servers
+    question = discovery.question(b"time", b"77")
+    near = {host.name: (host.interfaces[0].address, PORT) for host in PLAN if host.name in NAMES}
+
+    def measure(net):
+        with contextlib.ExitStack() as stack:
+            for name, respond in servers.items():
+                stack.enter_context(Server(respond, "", PORT, make_socket=net[name].socket))
+            return client(stack.enter_context(net["alice"].socket()), (net["alice"].broadcast, PORT))
+
+    predicted = {near[name]: respond(question) for name, respond in servers.items() if name in near}
+    return compared({peer: answer for peer, answer in predicted.items() if answer}, on_lan, measure)
+
+
+def implosion(delays, work=0.002, queue_bytes=8192):
+    """Return the `Answer`s of as many servers as there are delays, as a `Compared`.
+
+    delays: seconds after the question, one for each server
+    work: seconds that the asker needs for each answer before it reads the next
+    queue_bytes: the asker's receive buffer (SO_RCVBUF; Linux doubles it)
+
+    The prediction needs to know how many answers fit into that queue: it is measured first.
+    """
+    room = discovery.ROOM
+    measured, reason = None, ""
+    try:
+        with lan.switch("asker", *(f"server{number}" for number in range(1, len(delays) + 1))) as net:
+            room = discovery.measure_room(net, queue_bytes)
+            measured = discovery.gather(net, delays, work, queue_bytes)
+    except OSError as error:
+        reason = str(error)
+    return Compared(discovery.predict_answers(delays, work, room), measured, reason)
+
+
+# --- Multicast ---
+
+
+def members(sender, joined, interface="eth0", ttl=1, loop=True):
+    """Return who hears a datagram to a group that the hosts `joined` have joined: a `Compared` of two tuples.
+
+    interface, ttl, loop: as in `multicast.predict_members`
+    """
+    settings = sender, joined, interface, ttl, loop
+    return compared(multicast.predict_members(PLAN, *settings), on_lan, multicast.measure_members, *settings)
+
+
+def joining(group):
+    """Return the `multicast.Message`s on the wire when bob joins a group and alice sends to it, as a `Compared`."""
+    return compared(multicast.predict_joining(group), on_lan, multicast.measure_joining, group)
+
+
+def neighbours():
+    """Return which of three sockets on bob hear the group that one of them has joined, as a `Compared` of dicts."""
+    return compared(multicast.predict_neighbours(), on_lan, multicast.measure_neighbours)
+
+
+def all_nodes(sender):
+    """Return who hears an IPv6 datagram to ff02::1, all nodes on the link: a `Compared` of two tuples."""
+    predicted = multicast.predict_members(PLAN, sender, [host.name for host in PLAN])
+    return compared(predicted, on_lan, multicast.measure_all_nodes, sender)
+
+
+# --- What goes wrong ---
+
+
+def amplification(servers=20):
+    """Return the `Amplified` of one question in bob's name, asked by mallory, as a `Compared`."""
+    names = "bob", "mallory", *(f"server{number}" for number in range(1, servers + 1))
+
+    def measure():
+        return on_lan(forging.measure_amplified, "mallory", "bob", names=names, beyond=())
+
+    return compared(forging.predict_amplified(names, "mallory", "bob"), measure)
+
+
+def forwarded(sender, destinations):
+    """Return the `Hearing`s where the router forwards broadcasts to its subnets, which RFC 2644 advises against."""
+    predicted = hearing.predict(PLAN, sender, destinations, EVERYWHERE, forwards=True)
+    return compared(predicted, on_lan, sending.measure_forwarded, sender, destinations, EVERYWHERE)
+
+
+@dataclass(frozen=True)
+class Share:
+    """How many datagrams each of two sockets on one port heard."""
+
+    first: int  # the socket that was there first
+    second: int
 
 
 def two_receivers(address, count=20, reuse=True, patience=1.0):

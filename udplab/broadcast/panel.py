@@ -1,56 +1,112 @@
-"""The playground of lesson 2-4: who hears a datagram, with the destination and the sockets that the reader sets."""
+"""The playground of lesson 2-4: who hears a datagram. It is played on the stage, with real hosts where there are some."""
+
+import dataclasses
+import html
+
+import ipywidgets as widgets
 
 from udplab import lan
-from udplab.broadcast import hearing, plots
-from udplab.kit.playground import Playground, choice, tick
+from udplab.broadcast import sending
+from udplab.broadcast.hearing import BEYOND, EVERY, NAMES, OTHER, OWN, PLAN, SUBNET
+from udplab.kit import picture
+from udplab.kit.ladder import ladder
+from udplab.kit.playground import choice, tick
 from udplab.kit.sockets import PORT
-from udplab.lan.plan import plan_switch
+from udplab.kit.stage import Stage
 
-NAMES, BEYOND = ("alice", "bob", "carol"), ("dave",)
 DESTINATIONS = {
     "bob, 10.0.0.2": "10.0.0.2",
     "dave, 10.0.1.1": "10.0.1.1",
-    "own subnet, 10.0.0.255": "10.0.0.255",
+    "the near subnet, 10.0.0.255": "10.0.0.255",
+    "the far subnet, 10.0.1.255": "10.0.1.255",
     '"<broadcast>", 255.255.255.255': "<broadcast>",
-    "the other subnet, 10.0.1.255": "10.0.1.255",
 }
-KINDS = {
-    '"" (every address)': hearing.EVERY,
-    "its own address": hearing.OWN,
-    "its subnet's broadcast address": hearing.SUBNET,
-    '"" and another port': hearing.OTHER,
-    "not listening": "",
-}
+SILENT = "not listening"
+BINDS = EVERY, OWN, SUBNET, OTHER, SILENT  # a press changes one into the next
+SEND, BIND = "sends from it", "changes how it listens"
+LABELS = "9em"
 
-LABELS = "10em"
+
+class WhoHears:
+    """Controls, a stage, and words. A host that is pressed sends, or listens in another way; the film starts at once.
+
+    Its network stays for the next datagram, and goes with the panel.
+    """
+
+    def __init__(self):
+        self.destination = choice("It goes to", DESTINATIONS, LABELS)
+        self.destination.value = "10.0.0.255"
+        self.action = choice("Pressing a host", [SEND, BIND], LABELS)
+        self.port = choice("port", [PORT, PORT + 1], LABELS)
+        self.permission = tick("SO_BROADCAST is set", True, LABELS)
+        self.sender, self.binds = "alice", dict.fromkeys((*NAMES, *BEYOND, "router"), EVERY)
+        self.words, self.net = "", None
+        self.text = widgets.HTML()
+        self.stage = Stage(self.send())
+        self.stage.on(self.pressed)
+        self.label()
+        controls = self.destination, self.action, self.port, self.permission
+        for control in controls:
+            control.observe(self.changed, "value")
+        fields = widgets.GridBox(controls, layout={"grid_template_columns": "repeat(auto-fill, minmax(24em, 1fr))"})
+        self.widget = widgets.VBox([fields, self.stage, self.text], layout={"max_width": "900px"})
+
+    def _repr_mimebundle_(self, **options):
+        return self.widget._repr_mimebundle_(**options)
+
+    async def still(self):
+        """Show the still of the film and its words, for a page without a kernel."""
+        picture.show(ladder, self.stage.film)
+        print("One datagram with the first settings:")
+        print(self.words)
+
+    def send(self):
+        """Send one datagram with the settings as they are; return its film, and say who heard it."""
+        binds = {name: kind for name, kind in self.binds.items() if kind != SILENT}
+        settings = self.sender, self.destination.value, binds, self.permission.value, "", self.port.value
+        _, promised = sending.predict_film(PLAN, *settings)
+        try:
+            self.net = self.net or lan.switch(*NAMES, beyond=BEYOND)
+            film, heard = sending.measure_film(self.net, *settings)
+            verdict = "as predicted" if heard == promised else "NOT as predicted"
+        except OSError as error:  # no LAN here; or the network has gone: the next datagram gets a new one
+            self.net, verdict = None, f"only predicted: {error}"
+            film, heard = sending.predict_film(PLAN, *settings, reason=str(error))
+        self.words = f"{self.sender} sends to {heard.destination}\nheard by: {heard.words}\n{verdict}"
+        self.text.value = f'<pre role="status">{html.escape(self.words)}</pre>'
+        nodes = [dataclasses.replace(node, addresses=self.lines(node)) for node in film.nodes]
+        return dataclasses.replace(film, nodes=tuple(nodes))
+
+    def lines(self, node):
+        """Return what stands in a host's box, under its name."""
+        if node.name not in self.binds:
+            return node.addresses
+        return (*node.addresses, self.binds[node.name], *["sends"] * (node.name == self.sender))
+
+    def pressed(self, event):
+        """Do what pressing a host does."""
+        name = event.get("name")
+        if event["type"] != "press" or name not in self.binds:
+            return
+        if self.action.value == SEND:
+            self.sender = name
+        else:
+            self.binds[name] = BINDS[(BINDS.index(self.binds[name]) + 1) % len(BINDS)]
+        self.changed()
+
+    def changed(self, _change=None):
+        """Send again, with the settings as they are now."""
+        self.label()
+        self.stage.film = self.send()
+
+    def label(self):
+        """Tell what pressing each host does now."""
+        if self.action.value == SEND:
+            self.stage.buttons = {name: f"Send from {name}" for name in self.binds}
+        else:
+            self.stage.buttons = {name: f"{name} listens at: {kind}. Change it" for name, kind in self.binds.items()}
 
 
 def who_hears():
-    """Return a `Playground`: alice sends, and the picture shows who hears it."""
-    controls = {"destination": choice("alice sends to", DESTINATIONS, LABELS)}
-    controls |= {name: choice(f"{name} binds", KINDS, LABELS) for name in (*NAMES, *BEYOND)}
-    controls |= {
-        "permission": tick("alice sets SO_BROADCAST", True, LABELS),
-        "port": choice("port she sends to", [PORT, PORT + 1], LABELS),
-    }
-    controls["destination"].value = "10.0.0.255"
-    plan, reason = plan_switch(NAMES, BEYOND), lan.unavailable()
-
-    def settings(values):
-        binds = {name: values[name] for name in (*NAMES, *BEYOND) if values[name]}
-        return "alice", [values["destination"]], binds, values["permission"], "", values["port"]
-
-    def measure(**values):
-        if reason:
-            yield hearing.predict(plan, *settings(values))
-            return
-        with lan.switch(*NAMES, beyond=BEYOND) as net:
-            yield hearing.measure(net, *settings(values))
-
-    def draw(ax, trials, values, before):
-        predicted = hearing.predict(plan, *settings(values))[0]
-        measured = None if reason else trials[-1]
-        plots.network(plan, "alice", predicted, measured, reason=reason, ax=ax)
-        return plots.describe_network("alice", predicted, measured)
-
-    return Playground(controls, measure, draw)
+    """Return the playground."""
+    return WhoHears()

@@ -54,8 +54,8 @@ def port(text):
     return int(text)
 
 
-def show(server, line):
-    """Run `server` and print `line(record)` for each datagram, until Ctrl-C.
+def show(server, line, note=""):
+    """Run `server` and print `line(record)` for each datagram, until Ctrl-C. note: a line to print at the start.
 
     The server's thread never waits for the output: where that is too slow, records are missed, and it says so.
     Raises OSError, in words for a reader, where the server cannot have its address.
@@ -67,7 +67,7 @@ def show(server, line):
     except RuntimeError as error:
         raise OSError(f"Cannot start the server's thread: {told(error)}. Does this user run too many?") from None
     try:
-        print(f"Listening at {server.address}", flush=True)
+        print(*filter(None, [f"Listening at {server.address}", note]), sep="\n", flush=True)
         for missed, records in server.follow():
             if missed:
                 print(f"({missed} more datagrams came too fast to be shown)")

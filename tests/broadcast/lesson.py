@@ -1,0 +1,86 @@
+"""What the tests that go through all lessons know of lesson 2-4 (see tests/lessons.py)."""
+
+import random
+
+from udplab.broadcast import cost, discovery, hearing, panel, plots
+from udplab.kit.compared import Compared
+from udplab.kit.sockets import PORT
+
+NOTEBOOK = "2-4-broadcast.ipynb"
+NEEDS_LAN = True
+
+NO_LAN = "this Linux does not let you make a user namespace (Operation not permitted), so there is no LAN here"
+HOSTS = [host.name for host in hearing.PLAN]
+PLACES = ["10.0.0.2", "10.0.0.255", "<broadcast>", "10.0.1.255"]
+
+
+def both(records, alone=False):
+    return Compared(records, None, NO_LAN) if alone else Compared(records, records)
+
+
+def heard(places=PLACES, kind=hearing.EVERY, permission=True):
+    return hearing.predict(hearing.PLAN, "alice", places, dict.fromkeys(HOSTS, kind) if kind else {}, permission)
+
+
+def matrix(alone=False, you=None):
+    return lambda ax: plots.matrix(ax, both(heard(), alone), title="Who hears what alice sends?", you=you)
+
+
+def network(place, kind, alone=False, permission=True):
+    return lambda ax: plots.network(ax, hearing.PLAN, "alice", both(heard([place], kind, permission)[0], alone))
+
+
+def costs(alone, you=None, wanted=2):
+    return lambda ax: plots.cost(ax, both(cost.predict_costs(wanted + 6, wanted), alone), you=you)
+
+
+def timeline(spread, alone=False):
+    found = discovery.predict_answers(discovery.delays(40, spread, random.Random(4)), 0.002, 19)
+    return lambda ax: plots.timeline(ax, both(found, alone), "The same 40, each after a random delay")
+
+
+PLOTS = {
+    "matrix": matrix(),
+    "matrix, predicted": matrix(alone=True),
+    "matrix, with a guess": matrix(you={"10.0.1.255": frozenset(HOSTS), "10.0.0.2": None}),
+    "network": network("10.0.0.255", hearing.EVERY),
+    "network, refused": network("<broadcast>", hearing.SUBNET, permission=False),
+    "network, predicted": network("10.0.1.255", None, alone=True),
+    "cost": costs(alone=False),
+    "cost, predicted": costs(alone=True, you=0),
+    "cost, many": costs(alone=False, you=300, wanted=60),
+    "timeline": timeline(0),
+    "timeline, predicted": timeline(0.2, alone=True),
+}
+PLAYGROUNDS = {
+    "2-4, first settings": (panel.who_hears, {}),
+    "2-4, refused": (panel.who_hears, {"destination": "<broadcast>", "permission": False}),
+    "2-4, wrong port": (panel.who_hears, {"destination": "10.0.1.255", "port": PORT + 1}),
+    "2-4, nobody listens": (panel.who_hears, dict.fromkeys(panel.HOSTS, "")),
+}
+PROGRAMS = {"server": ["server", "127.0.0.1"], "hosts": [["server"], ["client"]]}
+
+
+def silent(number):
+    """Listing 2-4's server only listens: that it still does is seen in its counts."""
+    return b"probe %d" % number, None
+
+
+def discovered(number):
+    return b"find time %d" % number, b"here time %d flooded" % number
+
+
+FLOODED = {
+    "2-4": ("Server(importlib.import_module('udplab.broadcast.listing').listen)", silent),
+    "2-4's discovery": (
+        "Server(importlib.import_module('udplab.broadcast.discovery').responder(b'time', b'flooded'))",
+        discovered,
+    ),
+}
+
+BROWSER = {
+    "control": "alice sends to",
+    "moved": "alice sends to {}\n",
+    "exercise": ("exercise-spread", "40", "Not yet.", "120"),
+    "picture": ("playground-dark.png", "JupyterLab Dark"),
+}

