@@ -439,11 +439,10 @@ def test_lesson_modules_stay_light():
 
 def play(make, **values):
     playground = make()
-    for name, value in values.items():
-        playground.controls[name].value = value
 
     async def go():
-        playground.run()
+        for name, value in values.items():
+            playground.controls[name].value = value  # it runs at each, and once with all
         await playground.task
 
     run_async(go)

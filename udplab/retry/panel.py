@@ -60,7 +60,7 @@ def questions():
         _curve(right, measured, values, before)
         return words
 
-    return Playground(controls, measure, draw, (8, 3.5), {"left": 0.08, "right": 0.99, "top": 0.8, "wspace": 0.35})
+    return Playground(controls, measure, draw, (8, 3.5), {"left": 0.1, "right": 0.99, "top": 0.8, "wspace": 0.35})
 
 
 def _bars(ax, measured, values, before):
@@ -110,7 +110,7 @@ def herds():
             steps = np.flatnonzero(last.arrived)
             ax.vlines(steps * last.step, 0, np.array(last.arrived)[steps], linewidth=6, label="before", **BEFORE)
         words = plots_of_many.herd(ax, {f"jitter {values['jitter']} %": measured[0]}, values["capacity"])
-        ax.set_ylim(0, 340)
+        ax.set_ylim(0, 1.4 * values["clients"])
         return words
 
     return Playground(controls, measure, draw)
@@ -137,7 +137,7 @@ def adaptive():
             waits = [wait * 1e3 for _, wait in experiments.follow(before[0], policies.Rto(lowest=0))]
             ax.plot(range(2, len(waits) + 1), waits[1:], label="adaptive wait before", **BEFORE)
         words = plots_of_many.adaptive(ax, measured, measured_track, track, values["fixed"] / 1000, steps)
-        ax.set(xlim=(0, 3 * STEPS + 1), ylim=(0, 90))
+        ax.set(xlim=(0, 3 * STEPS + 1), ylim=(0, 130))
         return words
 
     return Playground(controls, measure, draw, (8, 3.8))

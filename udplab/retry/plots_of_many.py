@@ -87,7 +87,7 @@ def policies(ax, results, silent):
 
     results: a dict from a policy's name to its `experiments.Trial`; silent: to its sends for a silent server
     """
-    resize(ax, 9.5, 4)
+    resize(ax, 8, 4)
     left, right = split(ax, 1, 1)
     styles, lines = itertools.cycle(("-", "--", "-.", ":")), []
     for (name, trials), style in zip(results.items(), styles, strict=False):
@@ -99,7 +99,7 @@ def policies(ax, results, silent):
             f"{name:12} answered {len(times) / len(trials):6.1%}, {mean:.2f} sends ({silent[name]} to a silent server)"
         )
         lines[-1] += f", mean time {np.mean(times):.2f} s, longest {max(times):.2f} s" if len(times) else ""
-    left.set(xlabel="s since the first send", ylabel="answered in %", title="Who is served in the first 3.3 s?")
+    left.set(xlabel="s since the first send", ylabel="answered in %", title="Served in the first 3.3 s")
     left.set(xlim=(0, 3.3), ylim=(0, 105))
     left.legend(loc="lower right")
     _price(right, results, silent)
