@@ -23,7 +23,7 @@ from scripted import have_ended, helpers
 
 from udplab.broadcast import discovery
 from udplab.kit.server import Server
-from udplab.kit.sockets import LARGEST, udp_socket
+from udplab.kit.sockets import LARGEST, arrivals, udp_socket
 from udplab.retry import experiments as retry_experiments
 from udplab.retry import listing as retry
 from udplab.retry import lossy, policies
@@ -47,7 +47,7 @@ def resident():
     with open("/proc/self/status") as status:
         return next(int(line.split()[1]) for line in status if line.startswith("VmRSS")) / 1024
 
-network = lossy.Network(.1, .1, duplicate=.3, reorder=.3, seed=1)
+network = lossy.BadNetwork(.1, .1, duplicate=.3, reorder=.3, seed=1)
 with {server} as server:
     print(json.dumps(server.address), flush=True)
     for _ in sys.stdin:
@@ -115,7 +115,7 @@ def tries(sock, question, answer):
         sock.send(question)
         deadline = time.perf_counter() + wait
         while answer and (left := deadline - time.perf_counter()) > 0:
-            if retry_experiments.received(sock, left) == answer:
+            if answer in (data for data, _ in arrivals(sock, left)):
                 return number
         if not answer:
             return number
@@ -167,7 +167,7 @@ def test_a_flood_of_100_000_random_datagrams(name, measured):
 
 def asked(loss):
     """Ask 1,000 questions through a bad network; return the pairs of question and answer, and the seconds."""
-    network = lossy.Network(loss, loss / 2, duplicate=0.3, reorder=0.3, delay=(0, 0.002), seed=loss)
+    network = lossy.BadNetwork(loss, loss / 2, duplicate=0.3, reorder=0.3, delay=(0, 0.002), seed=loss)
     with Server(retry_experiments.echo, make_socket=network.socket) as server:
         begin = time.perf_counter()
         pairs = retry_experiments.ask_in_turn(server.address, 1000, lambda: policies.fixed(0.001, 5), ids=True)

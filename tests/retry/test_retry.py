@@ -1,6 +1,7 @@
 """Lesson 2-2: the listing, its policies and its request loop. Rows are those of the project's list of faults."""
 
 import contextlib
+import errno
 import itertools
 import math
 import os
@@ -17,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from udplab.kit.server import Record, Server
+from udplab.kit.sockets import LARGEST, arrivals, connect, queued
 from udplab.kit.words import shown
 from udplab.retry import exercises, experiments, listing, lossy, policies
 from udplab.retry.request import END, ID, Attempt, in_short, new_token, request, send, split
@@ -105,6 +107,23 @@ def test_strange_bytes_are_shown_in_one_short_line(data, capsys):
     with Server(lambda question: split(question)[0] + data) as server:
         listing.client(*server.address)
     assert capsys.readouterr().out.splitlines()[-1] == f"The server says {shown(data)}"
+
+
+def test_the_listings_loop_on_a_real_socket(capsys):
+    """What waits in its queue is served; then a socket with a timeout ends the loop."""
+    coins = random.Random(3)
+    falls = [coins.random() < 0.5 for _ in range(6)]
+    with silent_socket() as sock, connect(*sock.getsockname()) as client:
+        for number in range(6):
+            client.send(bytes(number))
+        sock.settimeout(0.01)
+        with pytest.raises(TimeoutError):
+            listing.serve(sock, random.Random(3))
+        answers = queued(client)
+        own = client.getsockname()
+    kept = [number for number, lost in enumerate(falls) if not lost]
+    assert answers == [b"Your data was %d bytes long" % number for number in kept] and 0 < len(kept) < 6
+    assert capsys.readouterr().out == f"Pretending to drop packet from {own}\n" * (6 - len(kept))
 
 
 def test_forgetful_loses_as_the_coins_fall():
@@ -200,7 +219,7 @@ def test_a_request_id_and_its_message_come_apart_as_they_were_put_together(messa
 # --- The request loop, with a scripted clock ---
 
 
-arrivals = st.lists(
+arriving = st.lists(
     st.tuples(
         st.integers(0, 8).map(lambda eighth: eighth / 8),
         st.one_of(
@@ -214,11 +233,11 @@ arrivals = st.lists(
 )
 
 
-@given(arrivals, st.lists(st.sampled_from([0.25, 0.5, 1, 2]), min_size=1, max_size=5), st.lists(st.booleans()))
-def test_whatever_arrives_the_answer_is_the_right_one_and_the_end_is_on_time(arrivals, delays, refusals):
+@given(arriving, st.lists(st.sampled_from([0.25, 0.5, 1, 2]), min_size=1, max_size=5), st.lists(st.booleans()))
+def test_whatever_arrives_the_answer_is_the_right_one_and_the_end_is_on_time(arriving, delays, refusals):
     """Row 14: any mixture of old, forged, cut and refused, in any order."""
     at, script = 0, []
-    for gap, what in arrivals:
+    for gap, what in arriving:
         at += gap
         script.append((at, what))
     sock = Script(script, [ConnectionRefusedError() if refused else None for refused in refusals])
@@ -262,9 +281,9 @@ def test_answer_ends_the_wait_and_the_record_says_so():
     outcome = ask(script, policies.exponential(1, 20))
     assert outcome.answer == b"Your data was 5 bytes long"
     assert outcome.attempts == [
-        Attempt(0, 1, 1, True, 0, 0, False),
-        Attempt(1, 2, 3, True, 0, 0, False),
-        Attempt(3, 4, 4, True, 0, 0, True),
+        Attempt(0, 1, 1, True, (), 0, False),
+        Attempt(1, 2, 3, True, (), 0, False),
+        Attempt(3, 4, 4, True, (), 0, True),
     ]
     assert script.sent == [TOKEN + b"hello"] * 3
 
@@ -331,11 +350,84 @@ def test_empty_and_strange_answers_are_answers():
     assert ask(Script([(0, TOKEN + b"\xff\x1b")]), [1]).answer == b"\xff\x1b"
 
 
-def test_other_errors_are_not_hidden():
-    with pytest.raises(OSError, match="unreachable"):
-        ask(Script(send_errors=[OSError(101, "Network is unreachable")]))
+@pytest.mark.parametrize(
+    "number",
+    [
+        errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EMSGSIZE, errno.EACCES, errno.EPERM, errno.ENOBUFS,
+        errno.ENETDOWN, errno.ENOPROTOOPT, errno.EAGAIN,
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("where", ["send", "recv"])
+def test_an_error_of_one_try_is_noted_and_the_schedule_goes_on(number, where):
+    """Row 38."""
+    error = OSError(number, os.strerror(number))
+    script = Script([(1.5, error)] if where == "recv" else [], [None, error] if where == "send" else [])
+    outcome = ask(script, [1, 2, 4])
+    assert (script.sent_at, script.now) == ([0, 1, 3], 7)
+    assert [each.errors for each in outcome.attempts] == [(), (error,), ()]
+    said = in_short(outcome, "bob", 1060)
+    assert said.startswith("No reply from bob, port 1060, in 3 tries (7.0 s). The system reported ")
+    assert f'"{os.strerror(number)}" once: ' in said and "Errno" not in said
+    found = ask(Script([(1.5, error), (3.5, TOKEN + b"here")]), [1, 2, 4])
+    assert found.answer == b"here" and len(found.attempts) == 3
+
+
+def test_an_error_at_every_call_ends_on_time_and_fills_no_memory():
+    """Row 38: a clock that moves a little with each call, and errors for ever."""
+
+    class Down(Script):
+        def recv(self, size):
+            self.now += 1 / 1024
+            raise OSError(errno.ENETDOWN, "Network is down")
+
+    script = Down(send_errors=itertools.repeat(OSError(errno.ENETUNREACH, "Network is unreachable")))
+    outcome = ask(script, [1, 2])
+    assert script.now == 3 and [len(each.errors) for each in outcome.attempts] == [100, 100]
+    assert not any(each.sent for each in outcome.attempts)
+    assert "Network is down" in in_short(outcome) and '"Network is unreachable" 6 times: there is no' in in_short(
+        outcome
+    )
+
+
+def test_an_error_without_a_number_is_told_too():
+    assert 'reported "odd" once: the next try may pass.' in in_short(ask(Script([(0, OSError("odd"))]), [1]))
+
+
+def test_a_socket_that_no_try_can_use_is_an_error_at_once():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as alone, pytest.raises(OSError, match="estination"):
+        request(alone, b"hello", [1.0])
+    with pytest.raises(OSError) as caught:
+        request(alone, b"hello", [1.0])
+    assert caught.value.errno == errno.EBADF
+
+
+@pytest.mark.parametrize("wait", [math.inf, math.nan, -1, None, "1", 86_401])
+def test_a_wait_that_is_none_is_refused_before_anything_is_sent(wait):
+    """Row 50."""
+    script = Script()
+    with pytest.raises(ValueError, match="a wait is a number of seconds from 0 to 86,400, not "):
+        ask(script, [1, wait])
+    with pytest.raises(ValueError, match="a wait is a number"):
+        ask(script, iter([wait]))
     with pytest.raises(ValueError, match="one delay at least"):
-        ask(Script(), [])
+        ask(script, [])
+    assert script.sent == []
+
+
+def test_a_question_that_is_too_long_is_refused_before_anything_is_sent():
+    """Row 4."""
+    script, room = Script([(0, TOKEN)]), LARGEST - len(TOKEN)
+    with pytest.raises(ValueError, match="65,507 bytes at most, with its request ID: not 65,508"):
+        request(script, bytes(room + 1), [1], TOKEN, script.clock)
+    assert script.sent == [] and request(script, bytes(room), [1], TOKEN, script.clock).answer == b""
+
+
+def test_the_echo_of_a_question_is_not_its_answer():
+    """Row 49."""
+    script = Script([(0, TOKEN + b"hello"), (0, TOKEN + b"hello you")])
+    outcome = ask(script, [1])
+    assert (outcome.answer, outcome.attempts[0].ignored) == (b"hello you", 1)
+    assert ask(Script([(0, b"hello")]), [1], token=b"").answer is None
 
 
 def test_in_short_counts_in_words():
@@ -350,6 +442,11 @@ def test_in_short_counts_in_words():
 # --- Real sockets ---
 
 
+def received(sock, seconds=5.0):
+    """Return the next datagram, or None after so many seconds."""
+    return next((data for data, _ in arrivals(sock, seconds)), None)
+
+
 def silent_socket():
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sock.bind(("127.0.0.1", 0))
@@ -357,7 +454,7 @@ def silent_socket():
 
 
 def test_connect_sends_nothing():
-    with Server(listing.respond) as server, listing.connect(*server.address) as sock:
+    with Server(listing.respond) as server, connect(*server.address) as sock:
         assert sock.getpeername() == server.address
         outcome = request(sock, b"hello", [2.0])
         assert outcome.answer == b"Your data was 5 bytes long"
@@ -375,7 +472,7 @@ def test_dead_port_is_refused_and_a_late_server_is_found(lasting_port):
         yield 5.0
 
     try:
-        with listing.connect(*address) as client:
+        with connect(*address) as client:
             outcome = request(client, b"hello", delays())
     finally:
         server.stop()
@@ -398,20 +495,21 @@ def test_a_dead_port_is_a_free_one(monkeypatch, lasting_port):
 def test_a_pending_refusal_costs_no_send(lasting_port):
     """Row 11: the error is not read by a recv, so that the next send meets it."""
     address = ("127.0.0.1", lasting_port)
-    with listing.connect(*address) as client:
+    with connect(*address) as client:
         client.send(b"nobody is there")
         with Server(listing.respond, *address) as server:
-            assert send(client, b"hello") == (True, 1)
-            assert experiments.received(client) == b"Your data was 5 bytes long"
+            sent, [error] = send(client, b"hello")
+            assert sent and isinstance(error, ConnectionRefusedError)
+            assert received(client) == b"Your data was 5 bytes long"
             assert server.counts["received"] == 1
 
 
 def test_strangers_are_filtered():
     """Row 15."""
-    with silent_socket() as server, silent_socket() as stranger, listing.connect(*server.getsockname()) as client:
+    with silent_socket() as server, silent_socket() as stranger, connect(*server.getsockname()) as client:
         stranger.sendto(b"lie", client.getsockname())
         server.sendto(b"truth", client.getsockname())
-        assert experiments.received(client) == b"truth"
+        assert received(client) == b"truth"
 
 
 def test_forged_source_needs_the_token():
@@ -419,7 +517,7 @@ def test_forged_source_needs_the_token():
     sockets = []
     with (
         Server(listing.respond, make_socket=experiments.kept_socket(sockets)) as server,
-        listing.connect(*server.address) as client,
+        connect(*server.address) as client,
     ):
         sockets[0].sendto(b"lie", client.getsockname())
         assert request(client, b"one", [5.0], token=b"").answer == b"lie"
@@ -433,18 +531,18 @@ def test_forged_source_needs_the_token():
 def test_second_address_of_the_server():
     """Row 18."""
     with Server(listing.respond, host="") as server:
-        with listing.connect("127.0.0.2", server.address[1]) as client:
+        with connect("127.0.0.2", server.address[1]) as client:
             assert request(client, b"hello", [0.05]).answer is None
-        with listing.connect("127.0.0.1", server.address[1]) as client:
+        with connect("127.0.0.1", server.address[1]) as client:
             assert request(client, b"hello", [5.0]).answer is not None
         assert server.counts["answered"] == 2
-    with Server(listing.respond) as server, listing.connect(*server.address) as client:  # the default binds one address
+    with Server(listing.respond) as server, connect(*server.address) as client:  # the default binds one address
         assert request(client, b"hello", [5.0]).answer is not None
 
 
 def test_junk_on_a_real_socket_moves_no_deadline():
     """Row 17: whoever junk comes from, the last wait ends."""
-    with silent_socket() as server, listing.connect(*server.getsockname()) as client:
+    with silent_socket() as server, connect(*server.getsockname()) as client:
         over, begun = threading.Event(), threading.Event()
 
         def flood():
@@ -517,7 +615,10 @@ def test_client_uses_the_parsed_host_and_says_what_it_saw():
         sock.settimeout(1)
         tries = [sock.recv(100) for _ in range(5)]
     assert done.returncode == 1 and done.stderr.count("\n") == 1
-    assert re.search(r"No reply in 5 tries \(\d+\.\d s\)\.", done.stderr) and "Nothing came back." in done.stderr
+    assert (
+        re.search(r"No reply from 127.0.0.1, port \d+, in 5 tries \(\d+\.\d s\)\.", done.stderr)
+        and "Nothing came back." in done.stderr
+    )
     assert "is down" not in done.stderr
     assert len(set(tries)) == 1 and tries[0].endswith(b": This is another message")
     lines = done.stdout.splitlines()

@@ -14,8 +14,6 @@ import time
 import warnings
 from collections import Counter
 
-import matplotlib
-import matplotlib.pyplot as plt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,24 +21,16 @@ from scripted import run_async
 
 from udplab.broadcast import discovery
 from udplab.kit.server import Server
-from udplab.kit.sockets import udp_socket
+from udplab.kit.sockets import arrivals, connect, udp_socket
 from udplab.loopback import listing as loopback
-from udplab.retry import experiments, listing, lossy, odds, panel, plots, plots_of_many, policies
-from udplab.retry.request import Attempt, Outcome, in_short, new_token, request
-
-matplotlib.use("Agg")
+from udplab.retry import experiments, listing, lossy, odds, panel, policies
+from udplab.retry.request import in_short, new_token, request
 
 RATES = (0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 1)
 
 
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
-
-
 class Wire:
-    """The server's real socket of a Network, replaced: what is sent is kept, what arrives is given."""
+    """The server's real socket of a BadNetwork, replaced: what is sent is kept, what arrives is given."""
 
     def __init__(self, *_):
         self.inbox, self.sent, self.closed = [], [], False
@@ -65,13 +55,18 @@ def wired(monkeypatch):
     monkeypatch.setattr(lossy.socket, "socket", Wire)
 
     def make(**settings):
-        sock = lossy.Network(**settings).socket()
+        sock = lossy.BadNetwork(**settings).socket()
         return sock, sock._sock
 
     return make
 
 
 PEER = ("127.0.0.1", 9)
+
+
+def received(sock, seconds):
+    """Return the next datagram, or None after so many seconds."""
+    return next((data for data, _ in arrivals(sock, seconds)), None)
 
 
 def exchange(sock, wire, count):
@@ -146,19 +141,19 @@ def test_a_servers_own_datagram_is_never_lost(wired):
 @pytest.mark.parametrize("share", [-0.1, 1.1])
 def test_a_share_is_from_0_to_1(name, share):
     with pytest.raises(ValueError, match=name):
-        lossy.Network(**{name: share})
+        lossy.BadNetwork(**{name: share})
 
 
 @pytest.mark.parametrize("delay", [(0, 0), (0.001, 0.001)])
 def test_an_answer_that_is_too_long_is_an_error_and_the_network_goes_on(delay):
-    network = lossy.Network(delay=delay)
+    network = lossy.BadNetwork(delay=delay)
     with (
         Server(lambda data: bytes(70_000) if data == b"much" else data, make_socket=network.socket) as server,
-        listing.connect(*server.address) as sock,
+        connect(*server.address) as sock,
     ):
         sock.send(b"much")
         sock.send(b"little")
-        assert experiments.received(sock, 60) == b"little"
+        assert received(sock, 60) == b"little"
         assert server.counts["errors"] == server.counts["answered"] == 1
         assert os.strerror(errno.EMSGSIZE) in server.log[0].why
 
@@ -181,7 +176,7 @@ def test_a_late_answer_that_cannot_be_sent_keeps_no_other():
 
 def test_the_network_knows_the_server_by_its_whole_address():
     """A client elsewhere may have the same port; what it sends is lost like anything else."""
-    network = lossy.Network(loss=1)
+    network = lossy.BadNetwork(loss=1)
     with Server(listing.respond, make_socket=network.socket) as server:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             try:
@@ -189,7 +184,7 @@ def test_the_network_knows_the_server_by_its_whole_address():
             except OSError:
                 pytest.skip("127.0.0.2 is not an address of this machine")
             sock.sendto(b"hello", server.address)
-            assert experiments.received(sock, 0.05) is None
+            assert received(sock, 0.05) is None
             while network.lost < 1:
                 time.sleep(0)
         assert len(network.fates) == network.lost == 1
@@ -197,23 +192,23 @@ def test_the_network_knows_the_server_by_its_whole_address():
 
 def test_a_delay_does_not_hold_up_the_server():
     """The late answer is still on its way when the server has counted all the questions that followed."""
-    network = lossy.Network(delay=(1, 1))
-    with Server(listing.respond, make_socket=network.socket) as server, listing.connect(*server.address) as sock:
+    network = lossy.BadNetwork(delay=(1, 1))
+    with Server(listing.respond, make_socket=network.socket) as server, connect(*server.address) as sock:
         sock.send(b"late")
         while server.counts["received"] < 1:
             pass
         network.delay = (0, 0)
         for _ in range(10):
             sock.send(b"soon!")
-        answers = [experiments.received(sock, 5) for _ in range(11)]
+        answers = [received(sock, 5) for _ in range(11)]
     assert answers == [b"Your data was 5 bytes long"] * 10 + [b"Your data was 4 bytes long"]
 
 
 def test_stopping_leaves_no_thread_and_drops_the_late():
     before = threading.active_count()
-    network = lossy.Network(delay=(60, 60))
+    network = lossy.BadNetwork(delay=(60, 60))
     for _ in range(20):
-        with Server(listing.respond, make_socket=network.socket) as server, listing.connect(*server.address) as sock:
+        with Server(listing.respond, make_socket=network.socket) as server, connect(*server.address) as sock:
             sock.send(b"x")
             while server.counts["received"] < 1:
                 pass
@@ -223,7 +218,7 @@ def test_stopping_leaves_no_thread_and_drops_the_late():
 @pytest.mark.parametrize("loss", RATES)
 def test_bad_networks_give_no_wrong_answer(loss):
     """Row 14: loss each way, duplicates, reordering and delay; each question gets its own answer or none."""
-    network = lossy.Network(loss, loss / 2, duplicate=0.3, reorder=0.3, delay=(0, 0.0005), seed=loss)
+    network = lossy.BadNetwork(loss, loss / 2, duplicate=0.3, reorder=0.3, delay=(0, 0.0005), seed=loss)
     with Server(experiments.echo, make_socket=network.socket) as server:
         pairs = experiments.ask_in_turn(server.address, 100, lambda: policies.fixed(0.001, 5), ids=True)
     assert len(pairs) == 100 and experiments.wrong(pairs) == 0
@@ -233,7 +228,7 @@ def test_bad_networks_give_no_wrong_answer(loss):
 
 def test_1000_questions_on_a_reused_socket_with_and_without_ids():
     """Row 14. Each answer comes twice: without IDs the second one is taken for the next question's."""
-    network = lossy.Network(duplicate=1)
+    network = lossy.BadNetwork(duplicate=1)
     with Server(experiments.echo, make_socket=network.socket) as server:
         naive = experiments.ask_in_turn(server.address, 20, lambda: [5.0], ids=False)
         pairs = experiments.ask_in_turn(server.address, 1000, lambda: [5.0], ids=True)
@@ -318,7 +313,7 @@ def test_give_ups_are_within_chance_and_repeatable(both, expected):
 
 def test_live_server_that_loses_half_is_found_by_nearly_all():
     """Row 13."""
-    trial_list = [trial for batch in experiments.ask_often(1000, lambda rng: policies.exponential()) for trial in batch]
+    trial_list = experiments.asked(1000, list(policies.exponential()))
     counts = Counter(len(trial.outcome.attempts) for trial in trial_list)
     for k, share in odds.sends(0.5, 5).items():
         low, high = odds.interval(share, 1000)
@@ -337,7 +332,7 @@ def test_ask_often_can_be_left_early():
     before = threading.active_count()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        batches = experiments.ask_often(1000, lambda rng: policies.exponential(), batch=7)
+        batches = experiments.ask_often(1000, [0.1, 0.2], batch=7)
         assert len(next(batches)) == 7
         batches.close()
     assert threading.active_count() == before
@@ -368,8 +363,8 @@ def test_herd_with_and_without_jitter():
         assert sum(each.served) >= 100 - each.left
 
 
-def test_stepped_and_follow():
-    measured = experiments.stepped([0.001, 0.02])
+def test_round_trips_and_follow():
+    measured = list(experiments.round_trips([0.001, 0.02]))
     assert measured[0] >= 0.001 and measured[1] >= 0.02
     track = experiments.follow([0.2, 0.2], policies.Rto(lowest=0))
     assert track[0] == (0.2, 1.0) and track[1] == (0.2, pytest.approx(0.6))
@@ -428,16 +423,9 @@ def test_a_datagram_from_itself_gets_no_answer():
     sockets = []
     with Server(listing.respond, make_socket=experiments.kept_socket(sockets)) as server:
         sockets[0].sendto(b"hello", server.address)
-        with listing.connect(*server.address) as sock:
+        with connect(*server.address) as sock:
             assert request(sock, b"probe", [5.0]).answer
         assert server.counts == {"received": 2, "answered": 1, "dropped": 1, "bad": 0, "errors": 0}
-
-
-def test_received():
-    with Server(listing.respond) as server, listing.connect(*server.address) as sock:
-        assert experiments.received(sock, 0.01) is None
-        sock.send(b"x")
-        assert experiments.received(sock, 5) == b"Your data was 1 bytes long"
 
 
 def test_lesson_modules_stay_light():
@@ -446,129 +434,15 @@ def test_lesson_modules_stay_light():
     assert not {"matplotlib", "numpy", "ipywidgets", "IPython", "dataclasses", "random", "secrets"} & set(modules)
 
 
-# --- Plots ---
+# --- The playgrounds ---
 
 
-@pytest.fixture(scope="module")
-def trial_list():
-    return [
-        trial for batch in experiments.ask_often(200, lambda rng: policies.exponential(), 0.5, 0.5) for trial in batch
-    ]
-
-
-def attempt(at, wait, answered=False, refused=0):
-    return Attempt(at, wait, at if answered else at + wait, True, refused, 0, answered)
-
-
-OUTCOME = Outcome(b"q", b"a", [attempt(5, 0.1), attempt(5.1, 0.2), attempt(5.3, 0.4, answered=True)])
-FATES = [lossy.Fate(PEER, False, 0), lossy.Fate(PEER, True, 0), lossy.Fate(PEER, True, 1)]
-NONE = Outcome(b"q", None, [attempt(5, 0.1), attempt(5.1, 0.2, refused=1)])
-
-
-def crosses(ax):
-    return [line.get_xdata()[0] for line in ax.lines if line.get_marker() == "X"]
-
-
-def test_ladder_crosses_out_what_was_lost():
-    ax = plots.ladder(OUTCOME, FATES)
-    assert crosses(ax) == [0.5, 0.5]
-    texts = [text.get_text() for text in ax.texts]
-    assert texts.count("waits 0.1 s") == texts.count("waits 0.2 s") == 1
-    brackets = [text for text in ax.texts if getattr(text, "xyann", (0,))[0] == -0.07]
-    assert [text.xy[1] - text.xyann[1] for text in brackets] == pytest.approx([0.1, 0.2]), "to scale"
-    assert plots.describe_ladder(OUTCOME, FATES).splitlines() == [
-        "try 1: sent at 0 ms, request lost, waited 100 ms",
-        "try 2: sent at 100 ms, answer lost, waited 200 ms",
-        "try 3: sent at 300 ms, answered: b'a'",
-    ]
-
-
-def test_ladder_of_a_silence():
-    ax = plots.ladder(NONE)
-    assert crosses(ax) == [] and "gives up" in [text.get_text() for text in ax.texts]
-    assert "port refused" in plots.describe_ladder(NONE) and "gave up at 300 ms" in plots.describe_ladder(NONE)
-    short = Outcome(b"q", None, [attempt(0, 0.01)])
-    assert "ms" in plots.ladder(short).get_ylabel()
-
-
-def test_ladder_of_one_instant():
-    at_once = Outcome(b"q", b"a", [Attempt(0, 0.1, 0, True, 0, 0, True)])
-    ax = plots.ladder(at_once)
-    assert ax.get_ylim()[0] > ax.get_ylim()[1]
-
-
-def test_waits_and_elapsed():
-    delays = [0.1, 0.2]
-    ax = plots.waits(delays, NONE)
-    heights = [bar.get_height() for bar in ax.patches]
-    assert heights == pytest.approx([0.1, 0.2, 0.1, 0.2])
-    ax = plots.elapsed(delays, NONE)
-    assert list(ax.lines[0].get_ydata()) == pytest.approx([0, 0.1, 0.3])
-    assert list(ax.lines[1].get_ydata()) == pytest.approx([0, 0.1])
-    assert crosses(ax) == [3]
-    assert "give up: predicted at 0.30 s, measured 300.0 ms" in plots.describe_schedule(delays, NONE)
-
-
-def test_silences():
-    ax = plots.silences({"a": OUTCOME, "b": NONE})
-    refused = [line for line in ax.lines if line.get_marker() == "v"]
-    assert [len(line.get_xdata()) for line in refused] == [0, 1]
-    assert plots.describe_silences({"b": NONE}) == "b: sent 2 times, refused 1 times, no answer"
-
-
-def test_sends(trial_list):
-    ax = plots_of_many.sends(trial_list, 0.75, 5)
-    assert [bar.get_height() for bar in ax.patches] == plots_of_many.counted(trial_list, 5)
-    assert sum(plots_of_many.counted(trial_list, 5)) == 200
-    text = plots_of_many.describe_sends(trial_list, 0.75, 5)
-    assert "predicted 50" in text and "without an answer" in text
-
-
-def test_give_up_curves():
-    ax = plots_of_many.give_up({0: 0, 0.5: 31, 1: 1000}, {0: 0, 0.5: 240, 1: 1000}, 1000, 5)
-    curves = [line for line in ax.lines if "predicted" in str(line.get_label())]
-    assert [line.get_ydata()[100] for line in curves] == pytest.approx([3.125, 23.73], abs=0.01)
-    assert "50%" in plots_of_many.describe_give_up({0.5: 31}, {0.5: 240}, 1000, 5)
-
-
-def test_policies_and_datagrams(trial_list):
-    results, silent = {"one": trial_list, "two": trial_list}, {"one": 5, "two": 31}
-    assert len(plots_of_many.policies(results).lines) == 2
-    ax = plots_of_many.datagrams(results, silent)
-    mean = sum(len(trial.outcome.attempts) for trial in trial_list) / 200
-    assert [bar.get_width() for bar in ax.patches] == pytest.approx([mean, mean, 5, 31])
-    assert "(31 to a silent server)" in plots_of_many.describe_policies(results, silent)
-
-
-def test_herd_plot():
-    herds = {"a": experiments.Herd(0.01, [0, 7], [0, 5], 2, 1), "b": experiments.Herd(0.01, [1, 0], [1, 0], 0, 0)}
-    ax = plots_of_many.herd(herds)
-    marks = [line for line in ax.lines if line.get_marker() in ("o", "s")]
-    assert [list(line.get_ydata()) for line in marks] == [[7], [1]]
-    said = plots_of_many.describe_herd(herds)
-    assert "a: sent 7, dropped by the full queue 2, most at once 7, clients that gave up 1" in said
-
-
-def test_adaptive_plot():
-    steps = [0.002, 0.002, 0.015]
-    track = experiments.follow(steps, policies.Rto(lowest=0))
-    assert plots_of_many.in_vain(steps, track) == 1
-    ax = plots_of_many.adaptive(steps, track, track, 0.01)
-    assert list(ax.lines[0].get_ydata()) == [2, 2, 15]
-    text = plots_of_many.describe_adaptive(steps, track, track, 0.01, steps)
-    assert "set to 15 ms: median round trip 15.0 ms" in text and "fixed wait: 1 of 3" in text
-
-
-# --- The playground ---
-
-
-def play(**values):
-    playground = panel.questions()
-    for name, value in values.items():
-        playground.controls[name].value = value
+def play(make, **values):
+    playground = make()
 
     async def go():
-        playground.run()
+        for name, value in values.items():
+            playground.controls[name].value = value  # it runs at each, and once with all
         await playground.task
 
     run_async(go)
@@ -579,23 +453,38 @@ def play(**values):
 @pytest.mark.parametrize("jitter", [False, True])
 def test_playground(name, jitter):
     before = threading.active_count()
-    playground = play(name=name, jitter=jitter, questions=100, answer_loss=20, limit=4)
-    assert playground.told == "Done: 100 of 100 (run 1)."
-    assert "of 100, predicted" in playground.text.value and bytes(playground.picture.value[:4]) == b"\x89PNG"
+    playground = play(panel.questions, name=name, jitter=jitter, answer_loss=20, limit=4)
+    assert playground.told == "Measured."
+    assert "of 300, predicted" in playground.text.value and bytes(playground.picture.value[:4]) == b"\x89PNG"
     assert threading.active_count() == before
 
 
-def test_playground_says_when_nothing_would_be_sent():
-    assert "longer than the longest" in play(first=2, limit=0.1).told
+@pytest.mark.parametrize(("make", "values", "words"), [
+    (panel.herds, {"jitter": 100, "clients": 50}, "jitter 100 %: sent "),
+    (panel.adaptive, {"one": 1, "two": 3}, "set to 3 ms: median round trip "),
+])  # fmt: skip
+def test_playgrounds_of_many(make, values, words):
+    before = threading.active_count()
+    playground = play(make, **values)
+    assert playground.told == "Measured." and words in playground.words
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize(("name", "first", "limit", "start"), [
+    ("exponential", 2, 0.1, "2 s"), ("Internet (1 s at least)", 0.1, 0.5, "1 s")
+])  # fmt: skip
+def test_playground_says_when_nothing_would_be_sent(name, first, limit, start):
+    told = play(panel.questions, name=name, first=first, limit=limit).told
+    assert told == f"That did not work: the first wait, {start}, is longer than the longest: nothing would be sent."
 
 
 def test_the_playground_loses_what_its_controls_say(monkeypatch):
     given = []
-    monkeypatch.setattr(experiments, "ask_often", lambda *settings, **more: given.append(settings))
-    values = {"name": "fixed", "first": 0.5, "limit": 2, "jitter": True, "questions": 100}
-    assert panel.questions().prepare(loss=10, answer_loss=30, **values) == (100, None)
+    monkeypatch.setattr(experiments, "ask_often", lambda *settings, **more: given.append(settings) or [])
+    values = {"name": "fixed", "first": 0.5, "limit": 2, "jitter": True}
+    assert list(panel.questions().measure(loss=10, answer_loss=30, **values)) == []
     [(questions, delays, loss, answer_loss, _)] = given
-    assert (questions, loss, answer_loss) == (100, 0.1, 0.3)
+    assert (questions, loss, answer_loss) == (300, 0.1, 0.3)
     waits = list(delays(random.Random(1)))
     assert len({*waits}) == len(waits) == 5, "jitter"
 
@@ -622,5 +511,5 @@ def test_panel_policies():
     rng = random.Random(1)
     assert list(panel.policy("fixed", 0.5, 2, False)(rng)) == [0.5] * 5
     assert list(panel.policy("exponential", 0.5, 2, False)(rng)) == [0.5, 1, 2]
-    assert list(panel.policy("Internet (1 s at least)", 0.5, 2, False)(rng)) == [1, 2]
+    assert list(panel.policy("Internet (1 s at least)", 0.5, 2)(rng)) == [1, 2]
     assert all(0 <= wait <= 0.5 for wait in panel.policy("fixed", 0.5, 2, True)(rng))

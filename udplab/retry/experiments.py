@@ -1,29 +1,47 @@
 """The experiments of lesson 2-2. Each runs on real sockets of this machine; theory for them is in `odds`."""
 
-import collections
 import contextlib
+import dataclasses
 import random
 import socket
 import threading
-import time
 
 from udplab.kit.quick import FastForward
 from udplab.kit.server import Server
-from udplab.kit.sockets import HOST, MAX_BYTES
+from udplab.kit.sockets import HOST, MAX_BYTES, connect, queued
 from udplab.retry import listing, lossy, policies
-from udplab.retry.request import request, split
+from udplab.retry.request import Outcome, request, split
 
-Trial = collections.namedtuple("Trial", "outcome fates")
-Trial.__doc__ = "A question's `request.Outcome`, and the `lossy.Fate` of each send."
+# --- A thousand questions ---
 
 
-def ask_often(count, delays, loss=0.5, answer_loss=0.0, seed=1, batch=50):
-    """Ask `count` questions, one after another, through a lossy network; yield lists of `Trial`.
+@dataclasses.dataclass(frozen=True)
+class Trial:
+    """A question, and what the network did to it.
 
-    delays: a function that returns a policy for a question, called with a seeded generator of its own
+    outcome: a `request.Outcome`
+    fates: a list with the `lossy.Fate` of each send
+    """
+
+    outcome: Outcome
+    fates: list
+
+
+def asked(count, delays, loss=0.5, answer_loss=0.0, **settings):
+    """Ask `count` questions through a lossy network; return a list of `Trial`. Settings: see `ask_often`."""
+    return [trial for batch in ask_often(count, delays, loss, answer_loss, **settings) for trial in batch]
+
+
+def ask_often(count, delays, loss=0.5, answer_loss=0.0, seed=1, batch=50, burst=0.0, respond=listing.respond):
+    """Ask `count` questions, one after another, through a lossy network; yield lists of up to `batch` `Trial`.
+
+    delays: a list of waits in seconds, or a function that returns a policy for each question, called with a seeded
+        generator of random numbers
+    burst: how many seconds a bad time of the network lasts on average; 0: each loss is independent of the others
+    respond: what the server does with a question
     The waits are skipped (`kit.quick.FastForward`), so the seed alone decides the result.
     """
-    network = lossy.Network(loss, answer_loss, seed=seed)
+    network = lossy.BadNetwork(loss, answer_loss, burst=burst, seed=seed)
     rng = random.Random(f"{seed} policy")
     with network.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind((HOST, 0))
@@ -31,24 +49,35 @@ def ask_often(count, delays, loss=0.5, answer_loss=0.0, seed=1, batch=50):
         def serve():
             if arrived := server.receive(MAX_BYTES):
                 data, peer = arrived
-                server.sendto(listing.respond(data), peer)
+                server.sendto(respond(data), peer)
             return network.fates[-1].answers
 
-        with contextlib.closing(FastForward(listing.connect(*server.getsockname()), serve)) as sock:
+        with contextlib.closing(FastForward(connect(*server.getsockname()), serve)) as sock:
+            network.clock = sock.clock
             for first in range(0, count, batch):
                 trials = []
                 for number in range(first, min(first + batch, count)):
                     network.fates.clear()
                     question = f"question {number + 1}".encode("ascii")
-                    outcome = request(sock, question, delays(rng), clock=sock.clock)
+                    waits = delays(rng) if callable(delays) else delays
+                    outcome = request(sock, question, waits, clock=sock.clock)
                     trials.append(Trial(outcome, list(network.fates)))
+                    if burst:
+                        pause(sock, 100 * burst)  # the next question meets other weather
                 yield trials
+
+
+def pause(sock, seconds):
+    """Let time pass on the clock of a `FastForward` on which nothing is on its way."""
+    sock.settimeout(seconds)
+    with contextlib.suppress(TimeoutError):
+        sock.recv(MAX_BYTES)
 
 
 def give_ups(loss, both, count=1000, seed=1):
     """Return how many of `count` questions get no answer; `both`: whether answers are lost as often as requests."""
-    batches = ask_often(count, lambda rng: policies.exponential(), loss, loss if both else 0.0, seed)
-    return sum(trial.outcome.answer is None for batch in batches for trial in batch)
+    trials = asked(count, list(policies.exponential()), loss, loss if both else 0.0, seed=seed)
+    return sum(trial.outcome.answer is None for trial in trials)
 
 
 def spent(outcome):
@@ -71,7 +100,7 @@ def ask_in_turn(address, count, delays, ids):
     delays: a function that returns a policy; ids: whether to use request IDs
     """
     pairs = []
-    with listing.connect(*address) as sock:
+    with connect(*address) as sock:
         for number in range(1, count + 1):
             question = f"question {number}".encode("ascii")
             outcome = request(sock, question, delays(), token=None if ids else b"")
@@ -86,15 +115,23 @@ def wrong(pairs):
 
 # --- The herd ---
 
-Herd = collections.namedtuple("Herd", "step arrived served dropped left")
-Herd.__doc__ = """What 100 clients that failed together did to a server.
 
-step: length of a step in seconds
-arrived: datagrams sent in each step
-served: datagrams that the server read in each step
-dropped: datagrams for which its receive queue had no room
-left: clients that gave up
-"""
+@dataclasses.dataclass(frozen=True)
+class Herd:
+    """What 100 clients that failed together did to a server.
+
+    step: length of a step in seconds
+    arrived: datagrams sent in each step
+    served: datagrams that the server read in each step
+    dropped: datagrams for which its receive queue had no room
+    left: clients that gave up
+    """
+
+    step: float
+    arrived: list
+    served: list
+    dropped: int
+    left: int
 
 
 def herd(delays, clients=100, capacity=10, step=0.01, queue_bytes=8192, seed=1):
@@ -126,39 +163,24 @@ def herd(delays, clients=100, capacity=10, step=0.01, queue_bytes=8192, seed=1):
                     sender.sendto(client.to_bytes(4, "big"), server.getsockname())
                     due[client] = now + max(1, round(wait / step))
             arrived.append(sum(wait is not None for wait in waits.values()))
-            read = waiting(server, capacity)
+            read = queued(server, capacity)
             for data in read:
                 due.pop(int.from_bytes(data, "big"), None)
             served.append(len(read))
-        dropped = sum(arrived) - sum(served) - len(waiting(server, sum(arrived)))
+        dropped = sum(arrived) - sum(served) - len(queued(server))
     return Herd(step, arrived, served, dropped, left)
-
-
-def waiting(sock, most):
-    """Return up to `most` datagrams out of the receive queue of a socket that does not block."""
-    found = []
-    with contextlib.suppress(BlockingIOError):
-        while len(found) < most:
-            found.append(sock.recv(MAX_BYTES))
-    return found
 
 
 # --- An adaptive wait ---
 
 
-def stepped(delays):
-    """Measure a round trip for each delay (seconds) that the network has in turn; return the times in seconds."""
-    network = lossy.Network()
-    measured = []
-    with (
-        Server(listing.respond, make_socket=network.socket) as server,
-        listing.connect(*server.address) as sock,
-    ):
+def round_trips(delays):
+    """Yield the time in seconds of a round trip for each delay (seconds) that the network has in turn."""
+    network = lossy.BadNetwork()
+    with Server(listing.respond, make_socket=network.socket) as server, connect(*server.address) as sock:
         for delay in delays:
             network.delay = (delay, delay)
-            outcome = request(sock, b"how far?", policies.fixed(5.0, 1), clock=time.perf_counter)
-            measured.append(spent(outcome))
-    return measured
+            yield spent(request(sock, b"how far?", [5.0]))
 
 
 def follow(round_trips, rto):
@@ -228,12 +250,3 @@ def kept_socket(kept):
         return kept[-1]
 
     return make_socket
-
-
-def received(sock, timeout=1.0):
-    """Return the next datagram that the socket's filter lets through, or None after `timeout` seconds."""
-    sock.settimeout(timeout)
-    try:
-        return sock.recv(MAX_BYTES)
-    except TimeoutError:
-        return None

@@ -3,13 +3,13 @@
     python -m udplab.retry server INTERFACE [-p PORT]
     python -m udplab.retry client HOST [-p PORT]
 
-Two parts decide how a client tries again: a policy, which is a generator of waits, and `request`, which sends,
-waits and counts. Both know only the clock and the socket that they are given.
+`serve` is the loop of the book's server. The programs run `respond` in a `Server`, which no datagram ends, and
+`request`, which no error ends. How often to ask and how long to wait is a policy: a generator of waits.
 """
 
 from udplab.kit import terminal
 from udplab.kit.server import Server
-from udplab.kit.sockets import connect
+from udplab.kit.sockets import MAX_BYTES, connect
 from udplab.kit.words import reason, shown
 from udplab.retry.policies import exponential
 from udplab.retry.request import in_short, request, split
@@ -19,10 +19,20 @@ LOSS = 0.5  # the share of the requests that the listing's server loses on purpo
 # --- The listing ---
 
 
+def serve(sock, rng, loss=LOSS):
+    """Answer about half of what comes, and lose the rest on purpose, for ever: the listing's loop."""
+    while True:
+        data, address = sock.recvfrom(MAX_BYTES)
+        if rng.random() < loss:
+            print(f"Pretending to drop packet from {address}")
+            continue
+        sock.sendto(f"Your data was {len(data)} bytes long".encode("ascii"), address)
+
+
 def respond(data):
     """Return the answer to one datagram: how many bytes the message had. A request ID in front of it comes back.
 
-    What looks like an answer gets none: two servers would answer each other for ever (CVE-2024-2169).
+    What looks like an answer gets none: two servers would answer each other for ever (CERT CA-1996-01, CVE-2024-2169).
     """
     token, message = split(data)
     if message.startswith(b"Your data was "):
@@ -48,7 +58,7 @@ def client(host, port):
         print(f"Client socket name is {sock.getsockname()}")
         outcome = request(sock, b"This is another message", announced(exponential()))
         if outcome.answer is None:
-            raise TimeoutError(f"{in_short(outcome)} Is a server at {host}, port {port}? If so, try again.")
+            raise TimeoutError(f"{in_short(outcome, host, port)} Is a server running there? If so, try again.")
         print(f"The server says {shown(outcome.answer)}")
 
 

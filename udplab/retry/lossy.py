@@ -1,6 +1,6 @@
 """A bad network in front of a server: it loses, delays, duplicates and reorders, the same way at each run.
 
-    network = lossy.Network(loss=0.5, seed=1)
+    network = lossy.BadNetwork(loss=0.5, seed=1)
     with Server(respond, make_socket=network.socket) as server:
         ...
 
@@ -10,8 +10,10 @@ late is sent by a thread of its own. Each kind of fault draws its own lots from 
 
 import collections
 import contextlib
+import dataclasses
 import errno
 import heapq
+import math
 import os
 import random
 import socket
@@ -22,19 +24,32 @@ from udplab.kit.calm import uninterrupted
 from udplab.kit.server import KEPT
 from udplab.kit.sockets import LARGEST
 
-Fate = collections.namedtuple("Fate", "peer request answers")
-Fate.__doc__ = """What became of a request and of its answer.
 
-peer: the client's address
-request: True if the request arrived at the server
-answers: how many copies of the answer were sent on: 0 if it was lost or there was none
-"""
+@dataclasses.dataclass(frozen=True)
+class Fate:
+    """What became of a request and of its answer.
+
+    peer: the client's address
+    request: True if the request arrived at the server
+    answers: how many copies of the answer were sent on: 0 if it was lost or there was none
+    """
+
+    peer: tuple
+    request: bool
+    answers: int
+
+    @classmethod
+    def of(cls, record):
+        """Return the `Fate` that a server's log tells (a `kit.server.Record`): its answers are taken to arrive."""
+        return cls(record.peer, record.done == "answered", 1)
 
 
-class Network:
+class BadNetwork:
     """What happens to the datagrams of one server, between it and its clients.
 
     loss, answer_loss: the share of requests and of answers that is lost, 0 to 1
+    burst: how many seconds a time lasts, on average, in which all requests are lost; 0: each is lost by its own lot
+    clock: gives the seconds for `burst`; may be changed at any time
     duplicate: the share of answers that arrive twice
     reorder: the share of answers that are held back until the next answer has passed
     delay: how long an answer takes, in seconds: the lowest and the highest; may be changed at any time
@@ -44,13 +59,16 @@ class Network:
     lost: how many requests of all were lost
     """
 
-    def __init__(self, loss=0.0, answer_loss=0.0, *, duplicate=0.0, reorder=0.0, delay=(0.0, 0.0), seed=None):
+    def __init__(
+        self, loss=0.0, answer_loss=0.0, *, duplicate=0.0, reorder=0.0, delay=(0.0, 0.0), burst=0.0, seed=None
+    ):
         shares = {"loss": loss, "answer_loss": answer_loss, "duplicate": duplicate, "reorder": reorder}
         for name, share in shares.items():
             if not 0 <= share <= 1:
                 raise ValueError(f"{name} is a share from 0 to 1, not {share}")
         self.shares = shares
-        self.delay = delay
+        self.delay, self.burst, self.clock = delay, burst, time.perf_counter
+        self._bad, self._seen = loss, -math.inf  # how likely requests were lost, when last looked at, and when that was
         self.fates = collections.deque(maxlen=KEPT)
         self.lost = 0
         self._lots = {name: random.Random(f"{seed} {name}") for name in [*shares, "delay"]}
@@ -58,6 +76,19 @@ class Network:
     def draw(self, fault):
         """Draw whether a fault befalls the next datagram."""
         return self._lots[fault].random() < self.shares[fault]
+
+    def loses(self):
+        """Draw whether the next request is lost.
+
+        With bursts, good and bad times follow one another by chance (E. N. Gilbert, "Capacity of a Burst-Noise
+        Channel", 1960): what is bad now is likely to be so a moment later, and after a long time as likely as ever.
+        """
+        if not self.burst:
+            return self.draw("loss")
+        now, loss = self.clock(), self.shares["loss"]
+        likely = loss + (self._bad - loss) * math.exp((self._seen - now) / (self.burst * (1 - loss)))
+        self._bad, self._seen = self._lots["loss"].random() < likely, now
+        return self._bad
 
     def travel_time(self):
         """Draw how long the next answer takes, in seconds."""
@@ -69,7 +100,7 @@ class Network:
 
 
 class _Socket:
-    """A server's socket behind a Network. What is not about the network goes to the real socket."""
+    """A server's socket behind a BadNetwork. What is not about the network goes to the real socket."""
 
     def __init__(self, network, sock):
         self._network, self._sock = network, sock
@@ -106,7 +137,7 @@ class _Socket:
         data, peer = self._sock.recvfrom(size)
         if self._own(peer):
             return data, peer
-        arrives = not self._network.draw("loss")
+        arrives = not self._network.loses()
         self._network.fates.append(Fate(peer, arrives, 0))
         if arrives:
             return data, peer
@@ -123,7 +154,7 @@ class _Socket:
         lost, twice, held = (network.draw(fault) for fault in ("answer_loss", "duplicate", "reorder"))
         if lost:
             return len(data)
-        network.fates[-1] = network.fates[-1]._replace(answers=2 if twice else 1)
+        network.fates[-1] = dataclasses.replace(network.fates[-1], answers=2 if twice else 1)
         waiting, self._held = self._held, None
         if held:
             self._held = data, peer

@@ -30,6 +30,18 @@ def give_up(fail, tries):
     return fail**tries
 
 
+def give_up_in_bursts(loss, delays, burst):
+    """Return the probability that all tries fail where losses come in bursts (seconds, on average).
+
+    Good and bad times follow one another by chance, as in `lossy.BadNetwork`. The tries are not independent there:
+    how likely one fails after another did falls from 1 to `loss` with the time between them.
+    """
+    chance = loss
+    for delay in delays[:-1]:
+        chance *= loss + (1 - loss) * math.exp(-delay / (burst * (1 - loss)))
+    return chance
+
+
 def mean_sends(fail, tries):
     """Return how many times a client sends on average."""
     return sum(k * share for k, share in sends(fail, tries).items())

@@ -1,31 +1,41 @@
-"""The playground of lesson 2-2: questions through a network as bad as the reader likes."""
+"""The playgrounds of lesson 2-2: a network as bad as the reader likes, a herd, and a wait that follows the network."""
 
 import time
 
-from udplab.kit.picture import split
+import numpy as np
+
+from udplab.kit.picture import BLUE, GREY, RED, split
 from udplab.kit.playground import Playground, choice, number, tick
 from udplab.retry import experiments, odds, plots, plots_of_many, policies
 
 POLICIES = ("exponential", "fixed", "Internet (1 s at least)")
+QUESTIONS, STEPS = 300, 12  # for a picture within a moment: questions; round trips for each delay
+BEFORE = {"color": GREY, "alpha": 0.6, "zorder": 0}  # how the last run is drawn beside this one
 
 
-def policy(name, first, limit, jitter):
-    """Return a function of a generator of random numbers that gives the policy's delays (seconds)."""
+def policy(name, first, limit, jitter=False):
+    """Return a function of a generator of random numbers that gives the policy's delays (seconds).
+
+    Raises ValueError, in words, for a policy that has none.
+    """
+    start = max(first, 1.0) if name.startswith("Internet") else first
+    if name != "fixed" and start > limit:
+        raise ValueError(f"the first wait, {start:g} s, is longer than the longest: nothing would be sent.")
 
     def delays(rng):
-        if name == "fixed":
-            waits = policies.fixed(first, 5)
-        elif name == "exponential":
-            waits = policies.exponential(first, limit)
-        else:
-            waits = policies.internet(first, limit)
+        waits = policies.fixed(first, 5) if name == "fixed" else policies.exponential(start, limit)
         return (rng.uniform(0, wait) for wait in waits) if jitter else waits
 
     return delays
 
 
+def tries(name, first, limit, **_):
+    """Return how often such a policy sends."""
+    return len(list(policy(name, first, limit)(None)))
+
+
 def questions():
-    """Return a `Playground` that asks through a lossy network of its own, which runs as long as the experiment."""
+    """Return a `Playground`: questions through a network that loses what its controls say."""
     controls = {
         "loss": number("requests lost", 50, 0, 100, "%"),
         "answer_loss": number("answers lost", 0, 0, 100, "%"),
@@ -33,29 +43,101 @@ def questions():
         "first": number("first wait", 0.1, 0.05, 2, "s", step=0.05),
         "limit": number("longest wait", 2, 0.1, 16, "s", step=0.1),
         "jitter": tick("jitter (random waits)"),
-        "questions": number("questions", 1000, 50, 10_000, step=50),
     }
 
-    def measure(loss, answer_loss, name, first, limit, jitter, questions):
-        delays = policy(name, first, limit, jitter)
-        if not list(policy(name, first, limit, False)(None)):
-            raise ValueError("the first wait is longer than the longest, so nothing would be sent.")
-        yield from experiments.ask_often(questions, delays, loss / 100, answer_loss / 100, time.time_ns(), batch=20)
+    def measure(loss, answer_loss, name, first, limit, jitter):
+        delays, seed = policy(name, first, limit, jitter), time.time_ns()
+        yield from experiments.ask_often(QUESTIONS, delays, loss / 100, answer_loss / 100, seed, batch=20)
 
     def draw(ax, measured, values, before):
-        left, right = split(ax, 1.3, 1)
+        left, middle, right = split(ax, 1.25, 1, 1)
         again = [trial for trial in measured if len(trial.outcome.attempts) > 1]
         last = (again or measured)[-1]
-        plots.ladder(last.outcome, last.fates, left)
-        settings = [values[name] for name in ("name", "first", "limit")]
-        tries = len(list(policy(*settings, False)(None)))
-        fail = odds.failure(values["loss"] / 100, values["answer_loss"] / 100)
-        plots_of_many.sends(measured, fail, tries, right)
-        left.set_xlim(-0.85, 1.15)  # room for the waits' lengths in half a figure
-        left.set_title("The last one sent again" if again else "The last question", pad=24)
-        right.set_title("Sends (◆ predicted)", pad=24)
-        right.get_legend().remove()
-        right.set_ylim(0, 1.15 * right.get_ylim()[1] / 1.3)
-        return plots_of_many.describe_sends(measured, fail, tries)
+        plots.tries(left, last.outcome, last.fates)
+        left.set_xlim(-1.1, 1.15)  # room for the waits' lengths in a part of the picture
+        left.set_title("One that was sent again" if again else "A question", pad=24)
+        words = _bars(middle, measured, values, before)
+        _curve(right, measured, values, before)
+        return words
 
-    return Playground(controls, measure, draw, (8, 4.6), {"top": 0.82, "right": 0.95})
+    return Playground(controls, measure, draw, (8, 3.5), {"left": 0.1, "right": 0.99, "top": 0.8, "wspace": 0.35})
+
+
+def _bars(ax, measured, values, before):
+    """Draw how often the questions were sent, and return it in words."""
+    if before:
+        trials, last = before
+        most = tries(**last)
+        ax.bar(range(1, most + 1), plots_of_many.counted(trials, most), 0.9, fill=False, edgecolor=GREY, zorder=0)
+    fail = odds.failure(values["loss"] / 100, values["answer_loss"] / 100)
+    words = plots_of_many.how_often(ax, measured, fail, tries(**values))
+    ax.get_legend().remove()
+    ax.set(ylim=(0, 1.15 * len(measured)))
+    ax.set_title(f"Sends of {len(measured)}\n(◆ predicted)", fontsize=12)
+    return words
+
+
+def _curve(ax, measured, values, before):
+    """Draw how many give up, against the loss of requests: predicted for this policy, and what was measured."""
+    loss = np.linspace(0, 1, 101)
+    sides = [(measured, values, {"color": BLUE}, {"color": RED, "zorder": 3})]
+    for trials, each, line, mark in [(*before, BEFORE, BEFORE), *sides] if before else sides:
+        curve = odds.give_up(odds.failure(loss, each["answer_loss"] / 100), tries(**each))
+        lost = np.mean([trial.outcome.answer is None for trial in trials])
+        ax.plot(loss * 100, curve * 100, **line)
+        ax.plot([each["loss"]], [lost * 100], "o", markersize=9, **mark)
+    ax.set(xlim=(-4, 104), ylim=(-4, 104), xlabel="requests lost in %", xticks=(0, 50, 100), yticks=(0, 50, 100))
+    ax.set_title("No answer, in %\n(line: predicted)", fontsize=12)
+
+
+def herds():
+    """Return a `Playground`: clients that failed together come back, with as much jitter as one likes."""
+    controls = {
+        "jitter": number("jitter", 0, 0, 100, "%"),
+        "clients": number("clients", 100, 10, 300, step=10),
+        "capacity": number("server reads in 0.01 s", 10, 1, 50),
+    }
+
+    def measure(jitter, clients, capacity):
+        def delays(rng):
+            return (rng.uniform((1 - jitter / 100) * wait, wait) for wait in policies.exponential())
+
+        yield [experiments.herd(delays, clients, capacity, seed=time.time_ns())]
+
+    def draw(ax, measured, values, before):
+        if before:
+            [last], _ = before
+            steps = np.flatnonzero(last.arrived)
+            ax.vlines(steps * last.step, 0, np.array(last.arrived)[steps], linewidth=6, label="before", **BEFORE)
+        words = plots_of_many.herd(ax, {f"jitter {values['jitter']} %": measured[0]}, values["capacity"])
+        ax.set_ylim(0, 1.4 * values["clients"])
+        return words
+
+    return Playground(controls, measure, draw)
+
+
+def adaptive():
+    """Return a `Playground`: round trips through a network whose delay changes twice, and the wait that follows."""
+    controls = {
+        "one": number("delay at first and at the end", 2, 1, 20, "ms"),
+        "two": number("delay between", 15, 1, 20, "ms"),
+        "fixed": number("fixed wait", 10, 1, 60, "ms"),
+    }
+
+    def delays(one, two, **_):
+        return [delay / 1000 for delay in (one, two, one) for _ in range(STEPS)]
+
+    def measure(**values):
+        return ([round_trip] for round_trip in experiments.round_trips(delays(**values)))
+
+    def draw(ax, measured, values, before):
+        steps = delays(**values)[: len(measured)]
+        measured_track, track = (experiments.follow(each, policies.Rto(lowest=0)) for each in (measured, steps))
+        if before:
+            waits = [wait * 1e3 for _, wait in experiments.follow(before[0], policies.Rto(lowest=0))]
+            ax.plot(range(2, len(waits) + 1), waits[1:], label="adaptive wait before", **BEFORE)
+        words = plots_of_many.adaptive(ax, measured, measured_track, track, values["fixed"] / 1000, steps)
+        ax.set(xlim=(0, 3 * STEPS + 1), ylim=(0, 130))
+        return words
+
+    return Playground(controls, measure, draw, (8, 3.8))

@@ -1,15 +1,17 @@
-"""The plots of lesson 2-2 for one question, each with its text twin. Those for many are in `plots_of_many`."""
+"""The pictures of lesson 2-2 for one question; those for many are in `plots_of_many`.
+
+Each draws on the Axes that it is given, and returns in words what it shows.
+"""
 
 import numpy as np
 from matplotlib.colors import to_rgba
 from matplotlib.lines import Line2D
 
-from udplab.kit.picture import BLUE, GREEN, GREY, PURPLE, RED, axes, spread
+from udplab.kit.picture import BLUE, GREEN, GREY, PURPLE, RED, below, resize, spread, unit, your_line
 from udplab.kit.words import shown
 from udplab.retry import odds
 from udplab.retry.experiments import spent
-
-# --- One question ---
+from udplab.retry.lossy import Fate
 
 FATES = (  # words, and how an arrow looks
     ("request", BLUE, "-", ""),
@@ -19,21 +21,22 @@ FATES = (  # words, and how an arrow looks
 )
 
 
-def ladder(outcome, fates=None, ax=None):
+def tries(ax, outcome, fates=()):
     """Draw each try of a question (`request.Outcome`); time runs downwards, and the waits are to scale.
 
-    fates: what became of each send, a list of `lossy.Fate`; None where nobody knows
+    fates: what became of each send, `lossy.Fate`s or a server's log; empty where nobody knows
     """
+    resize(ax, 8, 5)
+    fates = [each if isinstance(each, Fate) else Fate.of(each) for each in fates]
+    fates += [None] * (len(outcome.attempts) - len(fates))
     zero = outcome.attempts[0].at
     # An answer at once takes no time to speak of: then a part of the wait that it was spared gives the scale.
     span = max(spent(outcome), 0.3 * outcome.attempts[0].wait)
     factor, name = (1, "s") if max(each.wait for each in outcome.attempts) >= 0.095 else (1e3, "ms")
     # A round trip is far shorter than a wait. Its arrows get a little height, so that both can be seen.
-    ax = axes(ax, figsize=(8, 5))
     waits = []
-    for number, attempt in enumerate(outcome.attempts):
+    for attempt, fate in zip(outcome.attempts, fates, strict=False):
         start, end = (attempt.at - zero) * factor, (attempt.ended - zero) * factor
-        fate = fates[number] if fates and number < len(fates) else None
         height = min(0.03 * span, 0.3 * attempt.wait) * factor
         _arrows(ax, start, height, attempt, fate)
         if not attempt.answered:
@@ -41,22 +44,34 @@ def ladder(outcome, fates=None, ax=None):
                         "color": GREY, "shrinkA": 0, "shrinkB": 0, "linewidth": 1.5})  # fmt: skip
             waits.append((start, end, f"waits {attempt.wait * factor:.3g} {name}"))
     bottom = max(span * factor, start + 2 * height) + 0.06 * span * factor
+    _waits_in_words(ax, waits, bottom, None if outcome.answer is not None else span * factor)
+    _two_lines(ax, bottom, name)
+    return _tries_in_words(outcome, fates)
+
+
+def _waits_in_words(ax, waits, bottom, given_up):
+    """Write beside the client's line how long it waits (a list of start, end, words), and where it gives up."""
     line = 0.055 * bottom  # of text
-    # A wait that is shorter than a line of text has no room for words: the text twin tells of it.
+    # A wait that is shorter than a line of text has no room for words: the words below the picture tell of it.
     words = [((start + end) / 2, text) for start, end, text in waits if end - start > 0.8 * line]
-    if outcome.answer is None:
-        words.append((span * factor + line / 2, "gives up"))
+    if given_up is not None:
+        words.append((given_up + line / 2, "gives up"))
     places = np.array(spread([place for place, _ in words], line))
     places -= max(max(places, default=0) + line / 2 - bottom, 0)  # none below the picture
     places += max(0.02 * bottom - min(places, default=bottom), 0)  # nor above the first send: "client" is written there
     for place, (_, text) in zip(places, words, strict=True):
         weight = "bold" if text == "gives up" else "normal"
         ax.text(-0.1, place, text, ha="right", va="center", fontsize=11, fontweight=weight)
+
+
+def _two_lines(ax, bottom, name):
+    """Draw the lines of client and server, down to `bottom`, and what the arrows mean."""
     for side in (0, 1):
         ax.plot([side, side], [-0.04 * bottom, bottom], color=GREY, linewidth=3, zorder=0)
     ax.set(xlim=(-0.5, 1.15), ylim=(bottom, -0.04 * bottom), xticks=[0, 1])
     ax.set_ylabel(f"{name} since the first send")
     ax.set_xticklabels(["client", "server"], fontsize=13, fontweight="bold")
+    ax.set_title("Each try, and what became of it", pad=10)
     ax.xaxis.tick_top()
     ax.tick_params(axis="x", length=0)
     ax.spines[["top", "bottom", "right"]].set_visible(False)
@@ -69,7 +84,6 @@ def ladder(outcome, fates=None, ax=None):
         if (*to_rgba(colour), style) in looks
     ]
     ax.legend(handles=keys, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=len(keys), fontsize=11)
-    return ax
 
 
 def _arrows(ax, start, height, attempt, fate):
@@ -93,11 +107,10 @@ def _arrow(ax, x, y, tip, end, colour, style, lost=False):
         ax.plot([tip], [end], marker="X", color=RED, markersize=9, linestyle="none", zorder=3)
 
 
-def describe_ladder(outcome, fates=None):
-    """Return the text twin of `ladder`: a line for each try."""
+def _tries_in_words(outcome, fates):
+    """Return a line for each try. fates: a list of `lossy.Fate`, None for each that nobody knows"""
     zero, lines = outcome.attempts[0].at, []
-    for number, attempt in enumerate(outcome.attempts):
-        fate = fates[number] if fates and number < len(fates) else None
+    for number, (attempt, fate) in enumerate(zip(outcome.attempts, fates, strict=False), 1):
         if attempt.answered:
             what = f"answered: {shown(outcome.answer, 60)}"
         elif attempt.refused:
@@ -106,7 +119,7 @@ def describe_ladder(outcome, fates=None):
             what = "no answer"
         else:
             what = "answer lost" if fate.request else "request lost"
-        lines.append(f"try {number + 1}: sent at {(attempt.at - zero) * 1e3:.0f} ms, {what}")
+        lines.append(f"try {number}: sent at {(attempt.at - zero) * 1e3:.0f} ms, {what}")
         if not attempt.answered:
             lines[-1] += f", waited {attempt.wait * 1e3:.0f} ms"
     if outcome.answer is None:
@@ -114,53 +127,45 @@ def describe_ladder(outcome, fates=None):
     return "\n".join(lines)
 
 
-def waits(delays, outcome, ax=None):
-    """Draw the waits of a policy (seconds) as bars, predicted beside measured (`request.Outcome`)."""
-    ax = axes(ax)
-    tries = np.arange(1, len(delays) + 1)
-    measured = [each.ended - each.at for each in outcome.attempts]
-    ax.bar(tries - 0.2, delays, 0.38, color="white", edgecolor=PURPLE, hatch="//", linewidth=1.5, label="predicted")
-    ax.bar(tries[: len(measured)] + 0.2, measured, 0.38, color=BLUE, label="measured")
-    ax.set(xlabel="try", ylabel="wait in s", title="How long each try waits", xticks=tries)
-    ax.legend(loc="upper left")
-    return ax
+def schedule(ax, delays, outcome, you=None):
+    """Draw when each try was sent and how long it waited, predicted and measured: a bar for each, in a staircase.
 
-
-def elapsed(delays, outcome, ax=None):
-    """Draw when each try was sent and when the client gave up, predicted and measured (`request.Outcome`)."""
-    ax = axes(ax)
+    delays: the policy's waits in seconds; outcome: `request.Outcome`; you: when the client gives up, in seconds
+    """
+    resize(ax, 8, 4)
     times, end = odds.schedule(delays)
-    tries = np.arange(1, len(times) + 2)
-    ax.step(tries, [*times, end], "--", where="post", color=PURPLE, label="predicted")
-    zero = outcome.attempts[0].at
-    measured = [each.at - zero for each in outcome.attempts]
-    ax.plot(tries[: len(measured)], measured, "o", color=BLUE, markersize=8, label="sent (measured)")
+    name, factor = unit(end)
+    zero, rows = outcome.attempts[0].at, np.arange(len(times))
+    sent = np.array([each.at - zero for each in outcome.attempts])
+    waited = np.array([each.ended - each.at for each in outcome.attempts])
+    bars = {"height": 0.36, "linewidth": 1.5}
+    ax.barh(rows - 0.2, np.array(delays) * factor, left=np.array(times) * factor, color="white", edgecolor=PURPLE,
+            hatch="//", label="predicted", **bars)  # fmt: skip
+    ax.barh(rows[: len(sent)] + 0.2, waited * factor, left=sent * factor, color=BLUE, label="measured", **bars)
     if outcome.answer is None:
-        ax.plot([len(measured) + 1], [spent(outcome)], "X", color=RED, markersize=11, label="gave up (measured)")
-    ax.set(xlabel="try", ylabel="s since the first send", title="When each try is sent")
-    ax.set_xticks(tries, [*map(str, tries[:-1]), "end"])
-    ax.legend(loc="upper left")
-    return ax
-
-
-def describe_schedule(delays, outcome):
-    """Return the text twin of `waits` and `elapsed`."""
-    times, end = odds.schedule(delays)
-    zero, lines = outcome.attempts[0].at, []
-    for number, (time, attempt) in enumerate(zip(times, outcome.attempts, strict=False), 1):
-        lines.append(f"try {number}: predicted at {time:.2f} s, measured {(attempt.at - zero) * 1e3:.1f} ms")
+        ax.plot([spent(outcome) * factor], [len(sent) - 0.8], "X", color=RED, markersize=11, label="gave up (measured)")
+    your_line(ax, you and you * factor, f"gives up at {0 if you is None else you * factor:g} {name}", axis="x")
+    ax.set_yticks(rows, [f"try {row + 1}" for row in rows])
+    ax.set_xticks([time * factor for time in (*times, end)], [f"{time * factor:.3g}" for time in (*times, end)])
+    ax.set(xlabel=f"{name} since the first send", title="Each try and its wait", xlim=(0, 1.08 * end * factor))
+    ax.invert_yaxis()
+    ax.grid(axis="y", visible=False)
+    below(ax)
+    lines = [f"try {row + 1}: predicted at {time * factor:.3g} {name}, measured {each * factor:.1f} {name}"
+             for row, time, each in zip(rows, times, sent, strict=False)]  # fmt: skip
     if outcome.answer is None:
-        lines.append(f"give up: predicted at {end:.2f} s, measured {spent(outcome) * 1e3:.1f} ms")
+        lines.append(f"give up: predicted at {end * factor:.3g} {name}, measured {spent(outcome) * factor:.1f} {name}")
     return "\n".join(lines)
 
 
-def silences(outcomes, ax=None):
+def silences(ax, outcomes):
     """Draw the tries of several questions without an answer, a lane for each.
 
     outcomes: a dict from a name to a `request.Outcome`
     """
-    ax = axes(ax, figsize=(8, 2.8))
-    for lane, outcome in enumerate(outcomes.values()):
+    resize(ax, 8, 2.8)
+    lines = []
+    for lane, (name, outcome) in enumerate(outcomes.items()):
         zero = outcome.attempts[0].at
         sent = np.array([each.at - zero for each in outcome.attempts]) * 1e3
         refused = [time for time, each in zip(sent, outcome.attempts, strict=True) if each.refused]
@@ -170,17 +175,9 @@ def silences(outcomes, ax=None):
         ax.plot(refused, np.full(len(refused), lane + 0.22), "v", color=RED, markersize=9,
                 label="refused" if not first else None)  # fmt: skip
         ax.plot([spent(outcome) * 1e3], [lane], "X", color=PURPLE, markersize=11, label="gives up" if first else None)
+        lines.append(f"{name}: sent {len(sent)} times, refused {len(refused)} times, no answer")
     ax.set_yticks(range(len(outcomes)), outcomes)
     ax.set(ylim=(-0.5, len(outcomes) - 0.3), xlabel="ms since the first send", title="Two different silences")
     ax.grid(axis="y", visible=False)
     ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
-    return ax
-
-
-def describe_silences(outcomes):
-    """Return the text twin of `silences`."""
-    lines = []
-    for name, outcome in outcomes.items():
-        refused = sum(bool(each.refused) for each in outcome.attempts)
-        lines.append(f"{name}: sent {len(outcome.attempts)} times, refused {refused} times, no answer")
     return "\n".join(lines)

@@ -1,9 +1,6 @@
 """Policies: generators of waits, in seconds. When one ends, the client gives up."""
 
 
-# --- Policies: generators of waits, in seconds. When one ends, the client gives up. ---
-
-
 def exponential(first=0.1, limit=2.0):
     """Yield `first` and its doubles, as far as they do not exceed `limit`: the listing's 0.1, 0.2, 0.4, 0.8, 1.6."""
     delay = first
