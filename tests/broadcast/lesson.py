@@ -58,7 +58,7 @@ PLAYGROUNDS = {
     "2-4, wrong port": (panel.who_hears, {"destination": "10.0.1.255", "port": PORT + 1}),
     "2-4, nobody listens": (panel.who_hears, dict.fromkeys(panel.HOSTS, "")),
 }
-PROGRAMS = {"server": ["server", "127.0.0.1"], "hosts": [["server"], ["client"]]}
+PROGRAMS = {"server": ["server", "127.0.0.1"], "hosts": [["server"], ["client"]]}  # to each, a strange HOST is appended
 
 
 def silent(number):
@@ -71,9 +71,9 @@ def discovered(number):
 
 
 FLOODED = {
-    "2-4": ("Server(importlib.import_module('udplab.broadcast.listing').listen)", silent),
-    "2-4's discovery": (
-        "Server(importlib.import_module('udplab.broadcast.discovery').responder(b'time', b'flooded'))",
+    "listing": ("from udplab.broadcast.listing import listen\nserver = Server(listen)", silent),
+    "discovery": (
+        "from udplab.broadcast.discovery import responder\nserver = Server(responder(b'time', b'flooded'))",
         discovered,
     ),
 }

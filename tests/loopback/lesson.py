@@ -54,7 +54,7 @@ def size_counts(number):
     return bytes(number), b"Your data was %d bytes long" % number
 
 
-FLOODED = {"2-1": ("Server(importlib.import_module('udplab.loopback.listing').respond)", size_counts)}
+FLOODED = {"listing": ("from udplab.loopback.listing import respond\nserver = Server(respond)", size_counts)}
 
 BROWSER = {
     "name": NOTEBOOK,

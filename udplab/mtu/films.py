@@ -58,7 +58,7 @@ def predict_film(mtus, sizes, choice="forbid", black_hole=False, reason=""):
     hops, notes, mtu = [], [], mtus[0]
     for number, send in enumerate(predict_sends(mtus, sizes, black_hole, choice), start=1):
         if send.outcome == SENT:
-            whole = choice == "forbid" or choice == "default" and send.size + HEADERS <= mtu
+            whole = choice == "forbid" or (choice == "default" and send.size + HEADERS <= mtu)
             journey = predict_journey([min(mtu, mtus[0]), *mtus[1:]], send.size, whole, black_hole)
             hops += journey_in_hops(journey, number)
         else:
