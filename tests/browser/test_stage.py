@@ -5,7 +5,6 @@ Most tests need no JupyterLab: a page imports the module, with a model that stan
 
 import itertools
 import re
-from pathlib import Path
 
 import pytest
 
@@ -13,13 +12,13 @@ from udplab.kit import flight as fates
 from udplab.kit import scene as scenes
 from udplab.kit import stage as stages
 from udplab.kit.flight import Film, Note
+from udplab.kit.slider import Slider
 from udplab.kit.told import Hop, Sent, loopback, model
 from udplab.lan.plan import plan_path, plan_switch
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="no playwright: uv installs it")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="no axe-playwright-python: uv installs it")
 
-KIT = Path(stages.__file__).parent
 THEMES = {
     "light": "--jp-ui-font-color1: rgba(0,0,0,.87); --jp-layout-color0: #fff; --jp-layout-color2: #eee",
     "dark": "--jp-ui-font-color1: rgba(255,255,255,.87); --jp-layout-color0: #111; --jp-layout-color2: #212121",
@@ -67,19 +66,20 @@ def switch_film():
 
 @pytest.fixture
 def opened(browser, request):
-    """Return a function that opens a widget in a page of its own: (module, traits) -> page."""
+    """Return a function that opens a widget in a page of its own: (its class, traits) -> page."""
     contexts = []
 
-    def open_page(name, traits, theme="light", slow=False, **options):
+    def open_page(widget, traits, theme="light", slow=False, **options):
         contexts.append(browser.new_context(**({"viewport": {"width": 1280, "height": 800}} | options)))
         page = contexts[-1].new_page()
         page.set_default_timeout(30_000)
         page.errors = []
         page.on("pageerror", lambda error: page.errors.append(str(error)))
-        text = PAGE % (THEMES[theme], (KIT / f"{name}.css").read_text())
-        script = (KIT / f"{name}.js").read_text(encoding="utf-8")
+        text = PAGE % (THEMES[theme], widget._css)
         page.route("**/*", lambda route: route.fulfill(body=text, content_type="text/html"))
-        page.route("**/*.js", lambda route: route.fulfill(body=script, content_type="text/javascript; charset=utf-8"))
+        page.route(
+            "**/*.js", lambda route: route.fulfill(body=str(widget._esm), content_type="text/javascript; charset=utf-8")
+        )
         page.goto("http://stage.test/")
         page.wait_for_function("window.ready")
         page.evaluate("([traits, slow]) => window.start(traits, slow)", [traits, slow])
@@ -98,7 +98,7 @@ def stage(opened, film, buttons=(), pressed=(), sliders=(), **options):
         "pressed": list(pressed),
         "sliders": list(sliders),
     }
-    return opened("stage", traits, **options)
+    return opened(stages.Stage, traits, **options)
 
 
 def at(page, shown):
@@ -343,6 +343,30 @@ def test_nothing_bars_the_way_and_nothing_is_clipped(opened, film, theme):
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
+def test_how_long_a_frame_takes(opened, measured):
+    """Shown, not asserted: a film of as many flights as 65,507 bytes over three links are."""
+    ways = itertools.pairwise(("client", "router1", "router2", "server"))
+    hops = [Hop(*way, 1400, "fragment", at=n / 3 + link) for link, way in enumerate(ways) for n in range(90)]
+    page = stage(opened, model(plan_path((1500, 1400, 1280)), hops, "an example"))
+    page.get_by_label("Speed").select_option("4")
+    page.locator("button.play").click()
+    took = page.evaluate(
+        """() => new Promise(done => {
+            const times = [], stage = document.querySelector('.udplab-stage');
+            const look = clock => {
+                times.push(clock);
+                document.querySelector('.play').textContent.includes('Play')
+                    ? done(times.slice(1).map((time, n) => time - times[n]).sort((a, b) => a - b))
+                    : requestAnimationFrame(look);
+            };
+            requestAnimationFrame(look);
+        })"""
+    )
+    middle, worst = took[len(took) // 2], took[int(len(took) * 0.95)]
+    measured(f"stage: {len(hops)} flights, ms from frame to frame: median {middle:.1f}, 95 % {worst:.1f}")
+    assert len(took) > 10
+
+
 def test_an_empty_film_shows_the_network(opened):
     page = stage(opened, Film(path_film().nodes, path_film().links))
     assert page.locator(".node").count() == 3
@@ -356,7 +380,7 @@ def test_an_empty_film_shows_the_network(opened):
 
 def test_the_slider_is_dragged_typed_and_named(opened):
     traits = {"words": "payload", "value": 3000, "low": 0, "high": 65507, "step": 1, "unit": "bytes"}
-    page = opened("slider", traits)
+    page = opened(Slider, traits)
     handle, typed = (page.get_by_label(f"payload (0 to 65,507 bytes){more}", exact=True) for more in ("", ", typed"))
     typed.fill("65507")
     assert page.evaluate("window.sent") == []  # not at each digit
