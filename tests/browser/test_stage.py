@@ -3,11 +3,15 @@
 Most tests need no JupyterLab: a page imports the module, with a model that stands in for the widget's.
 """
 
+import io
 import itertools
 import re
 
+import PIL.Image
 import pytest
 
+from udplab import lan
+from udplab.__main__ import NOTEBOOKS
 from udplab.kit import flight as fates
 from udplab.kit import scene as scenes
 from udplab.kit import stage as stages
@@ -373,6 +377,30 @@ def test_an_empty_film_shows_the_network(opened):
     page.locator("button.play").click()
     page.get_by_label("On to the next event").click()
     assert page.locator(".now").inner_text() == "0.0 µs of 0.0 µs"
+
+
+def test_moving_picture_for_the_readme(opened, pytestconfig):
+    """3,000 bytes over three links, as they really moved, once and 100,000 times slower: .github/film.png."""
+    if not pytestconfig.getoption("pictures"):
+        pytest.skip("only with --pictures")
+    with lan.path(1500, 1400, 1280) as net:
+        server, client = net["server"].socket(), net["client"].socket()
+        server.bind(("", 1060))
+        client.connect((net["server"].address, 1060))
+        client.send(b"so that nobody has to ask by ARP")
+        net["client"].settle()
+        server.recv(100)
+        with net.record() as film:
+            client.send(bytes(3000))
+    page = stage(opened, film.only("UDP", "fragment"), viewport={"width": 900, "height": 600})
+    page.add_style_tag(content="button, select, .bar input, .key { display: none !important }")
+    frames, seconds, last = [], 1 / 12, film.schedule()[-1][1]
+    while len(frames) * seconds < last + 1:  # the last second is the end
+        at(page, len(frames) * seconds)
+        frames.append(PIL.Image.open(io.BytesIO(page.locator(".udplab-stage").screenshot())).convert("RGB"))
+    path = NOTEBOOKS.parent / ".github" / "film.png"
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=1000 * seconds, loop=1, optimize=True)
+    assert path.stat().st_size <= 1_000_000
 
 
 # --- The slider ---
