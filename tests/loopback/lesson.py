@@ -57,10 +57,8 @@ def size_counts(number):
 FLOODED = {"listing": ("from udplab.loopback.listing import respond\nserver = Server(respond)", size_counts)}
 
 BROWSER = {
-    "name": NOTEBOOK,
-    "control": "datagrams (100 to 20,000)",
-    "twin": "{} round trips",
-    "long": ("pause (0 to 20 ms)", "2"),
+    "control": "datagrams (10 to 5,000)",
+    "moved": "sent {}",
     "exercise": ("exercise-count", "7", "7 is too small", "11"),
     "picture": ("playground.png", "JupyterLab Light"),
 }
