@@ -5,7 +5,9 @@ import dataclasses
 import random
 import socket
 import threading
+import time
 
+from udplab.kit.calm import uninterrupted
 from udplab.kit.quick import FastForward
 from udplab.kit.server import Server
 from udplab.kit.sockets import HOST, MAX_BYTES, connect, queued
@@ -83,6 +85,35 @@ def give_ups(loss, both, count=1000, seed=1):
 def spent(outcome):
     """Return how many seconds a question took, until its answer or until the client gave up."""
     return outcome.attempts[-1].ended - outcome.attempts[0].at
+
+
+# --- Junk ---
+
+
+@contextlib.contextmanager
+def noisy(seconds=0.3, every=0.01):
+    """Give a connected socket whose partner sends it junk for so many seconds, and never an answer.
+
+    every: seconds from one datagram to the next
+    """
+    over = threading.Event()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as partner:
+        partner.bind((HOST, 0))
+        with connect(*partner.getsockname()) as sock:
+
+            def talk():
+                deadline = time.monotonic() + seconds
+                while time.monotonic() < deadline and not over.wait(every):
+                    partner.sendto(b"junk", sock.getsockname())
+
+            talker = threading.Thread(target=talk, name="udplab junk", daemon=True)
+            with uninterrupted():
+                talker.start()
+            try:
+                yield sock
+            finally:
+                over.set()
+                talker.join()
 
 
 # --- Late answers ---
