@@ -147,7 +147,7 @@ def test_1000_requests_through_each_of_8_bad_networks(measured):
     losses = 0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 1
     with concurrent.futures.ThreadPoolExecutor(len(losses)) as pool:
         for loss, (pairs, seconds) in zip(losses, pool.map(asked, losses), strict=True):
-            answered = sum(answer is not None for _, answer in pairs)
+            answered = sum(each.answer is not None for each in pairs)
             assert len(pairs) == 1000 and retry_experiments.wrong(pairs) == 0
             assert (answered == 0) == (loss == 1)
             measured(f"1,000 requests at {loss:4.0%} loss: {answered} answered, 0 wrong, {seconds:.1f} s")

@@ -75,13 +75,19 @@ def summary(film):
 
 
 def _flights(at, flights):
-    first, targets = flights[0], ", ".join(flight.target[0] for flight in flights)
+    first, targets = flights[0], _counted(flight.target[0] for flight in flights)
     arrived = max((flight.arrived for flight in flights if flight.arrived is not None), default=None)
     until = "" if arrived is None else f" to {at(arrived)}"
     line = f"{at(first.left)}{until}, {first.source[0]} to {targets}: {first.words}: {outcome(first)}"
     if first.taken is not None and first.fate in (fates.DELIVERED, fates.PENDING):
         line += f", read at {at(first.taken)}"
     return line
+
+
+def _counted(names):
+    """Return names as text, each once; with how often, where that is more."""
+    counts = collections.Counter(names)
+    return ", ".join(name if count == 1 else f"{name} ({count} times)" for name, count in counts.items())
 
 
 def events(film):
@@ -99,6 +105,6 @@ def events(film):
     for note in film.notes:
         told.setdefault(note.time, {}).setdefault(f"{note.host}: {note.words}", [])
     return [
-        (time, " ".join(f"{words}{', '.join(targets)}." for words, targets in told[time].items()))
+        (time, " ".join(f"{words}{_counted(targets)}." for words, targets in told[time].items()))
         for time in sorted(told)
     ]
