@@ -253,6 +253,9 @@ ORDINARY = """
 import os, socket, subprocess
 from udplab import lan
 with lan.switch("alice", "bob") as net:
+    line = net.wire("alice", loss=1)
+    net["alice"].socket().sendto(b"x", (net["bob"].address, 1060))
+    print([each.lost for each in line.passages if each.data[12:14] == b"\\x08\\x00"])
     kept = net["alice"].start("sleep", "1000")
     print(net["bob"].run("hostname", stdout=subprocess.PIPE, text=True).stdout, end="")
     print(net["bob"].run("python", "-c", "import socket; print(socket.gethostbyname('alice'))", stdout=-1).stdout)
@@ -266,7 +269,7 @@ def test_programs_of_an_ordinary_user():
     if done is None:
         pytest.skip("no other user's Python here: the other tests are run as whoever runs them")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "bob\nb'10.0.0.1\\n'\n65534 -15\n"
+    assert done.stdout == "[True]\nbob\nb'10.0.0.1\\n'\n65534 -15\n"
 
 
 @real

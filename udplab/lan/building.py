@@ -40,10 +40,14 @@ def iproute():
     return IPRoute()
 
 
-def new_namespace(forwards):
-    """Make a network namespace, stay in it, and return a descriptor that keeps it."""
+def new_namespace(forwards=False, silent=False):
+    """Make a network namespace, stay in it, and return a descriptor that keeps it.
+
+    silent: no host, so nothing in it may speak: IPv6 would, unasked
+    """
     namespace_call("unshare", CLONE_NEWNET)
-    for name, value in {"ipv4/ip_forward": int(forwards), **SYSCTLS}.items():
+    settings = SYSCTLS | {"ipv4/ip_forward": int(forwards), "ipv6/conf/default/disable_ipv6": int(silent)}
+    for name, value in settings.items():
         if Path("/proc/sys/net", name).exists():  # IPv6 can be off, bc_forwarding is from Linux 5.0
             write_sysctl(name, value)
     return os.open("/proc/self/ns/net", os.O_RDONLY)
@@ -54,8 +58,9 @@ def build(network, hosts, switched):
 
     Returns {host: {interface: index}}. Every link carries datagrams when this returns.
     """
-    for name, forwards in [(SWITCH, False)] + [(host["name"], host["forwards"]) for host in hosts]:
-        network[name] = new_namespace(forwards)
+    network[SWITCH] = new_namespace(silent=True)
+    for host in hosts:
+        network[host["name"]] = new_namespace(host["forwards"])
     links = {}
     for host in hosts:
         for interface in host["interfaces"]:
@@ -91,6 +96,10 @@ def veth_end(namespace, interface):
     }
 
 
+def port_name(link, place):
+    return f"port{link}.{place}"
+
+
 def join_by_cable(near, far):
     """One veth pair between two hosts."""
     namespace_call("setns", near[0], CLONE_NEWNET)
@@ -109,7 +118,7 @@ def join_by_switch(namespace, number, ends):
         for port, (host, interface) in enumerate(ends):
             ip.link(
                 "add",
-                ifname=f"port{number}.{port}",
+                ifname=port_name(number, port),
                 kind="veth",
                 mtu=interface["mtu"],
                 master=index,
@@ -123,14 +132,17 @@ def configure(ip, host):
     indexes = {link.get_attr("IFLA_IFNAME"): link["index"] for link in ip.get_links()}
     ip.link("set", index=indexes["lo"], state="up")
     for interface in host["interfaces"]:
-        index = indexes[interface["name"]]
-        compute_checksums(interface["name"])
-        address = {"address": interface["address"], "prefixlen": interface["prefix"]}
-        ip.addr("add", index=index, broadcast=interface["broadcast"], **address)
-        ip.link("set", index=index, state="up")
+        configure_interface(ip, indexes[interface["name"]], interface)
     for destination, router in host["routes"]:
         ip.route("add", dst=destination, gateway=router)
     return {interface["name"]: indexes[interface["name"]] for interface in host["interfaces"]}
+
+
+def configure_interface(ip, index, interface):
+    compute_checksums(interface["name"])
+    address = {"address": interface["address"], "prefixlen": interface["prefix"]}
+    ip.addr("add", index=index, broadcast=interface["broadcast"], **address)
+    ip.link("set", index=index, state="up")
 
 
 def compute_checksums(interface):

@@ -18,6 +18,7 @@ import itertools
 import json
 import os
 import select
+import signal
 import socket
 import sys
 import time
@@ -27,7 +28,8 @@ from pathlib import Path
 from udplab.lan import guard
 from udplab.lan.building import CLONE_NEWNET, CLONE_NEWUSER, build, namespace_call, write_sysctl
 from udplab.lan.door import SIZE, is_ours, open_door
-from udplab.lan.hindering import set_icmp, set_loss, set_rate
+from udplab.lan.hindering import set_icmp, set_loss
+from udplab.lan.wiring import lay_wire
 
 
 def enter_namespaces():
@@ -57,8 +59,14 @@ class Held:
     since: float  # time.time()
     control: socket.socket
     namespaces: dict = field(default_factory=dict)
-    addresses: dict = field(default_factory=dict)
+    hosts: list = None  # the plan
+    switched: bool = False
+    wires: list = field(default_factory=list)  # their processes
     guard: tuple = None  # its process id and the descriptor whose closing ends it
+
+    @property
+    def addresses(self):
+        return {host["name"]: host["interfaces"][0]["address"] for host in self.hosts or ()}
 
     def enter(self, host):
         """Go to a host's network namespace; nothing else here may take that for granted."""
@@ -75,6 +83,13 @@ class Held:
         paths = ["/proc/self/ns/user", f"/proc/self/fd/{self.namespaces[host]}", f"{of_guard}/mnt", f"{of_guard}/pid"]
         return [open(path, "rb", buffering=0) for path in paths]
 
+    def wire(self, host, interface):
+        """Lay a wire; returns (indexes of interfaces that are new, the wire's socket and log)."""
+        plan = (self.namespaces, self.hosts, self.switched)
+        (process, control, log), indexes = lay_wire(*plan, host, interface, len(self.wires))
+        self.wires.append(process)
+        return indexes, [control, log]
+
     def drop(self, home):
         """Let go of all, from the network namespace `home`: this process must not be what keeps a host's alive.
 
@@ -83,6 +98,9 @@ class Held:
         namespace_call("setns", home, CLONE_NEWNET)
         if self.guard:
             guard.end(*self.guard, self.namespaces.values())
+        for process in self.wires:
+            os.kill(process, signal.SIGKILL)
+            os.waitpid(process, 0)
         for namespace in self.namespaces.values():
             os.close(namespace)
         self.control.close()
@@ -93,20 +111,20 @@ def answer(network, request):
     operation, passed, reply = request["op"], [], {"number": request["number"]}
     try:
         if operation == "build":
-            reply["indexes"] = build(network.namespaces, request["hosts"], request["switched"])
-            network.addresses = {host["name"]: host["interfaces"][0]["address"] for host in request["hosts"]}
+            network.hosts, network.switched = request["hosts"], request["switched"]
+            reply["indexes"] = build(network.namespaces, network.hosts, network.switched)
             return reply, passed
         network.enter(request["host"])
         if operation == "socket":
             passed.append(socket.socket(request["family"], request["type"], request["proto"]))
         elif operation == "program":
             passed += network.doors(request["host"])
+        elif operation == "wire":
+            reply["indexes"], passed = network.wire(request["host"], request["interface"])
         elif operation == "icmp":
             set_icmp(request["send"])
         elif operation == "loss":
             set_loss(request["interface"], request["every"])
-        elif operation == "rate":
-            set_rate(request["interface"], request["bits_per_second"])
     except Exception as problem:  # not swallowed: the notebook raises it
         code = getattr(problem, "errno", None) or getattr(problem, "code", None)  # NetlinkError has a code
         reply |= {"error": f"{type(problem).__name__}: {problem}", "errno": code}

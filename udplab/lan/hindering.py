@@ -1,4 +1,4 @@
-"""What the helper does to a host's traffic: no ICMP messages, losses, a slow link."""
+"""What the helper does to a host's traffic: no ICMP messages, every n-th packet lost."""
 
 import socket
 import struct
@@ -43,15 +43,3 @@ def set_loss(interface, every):
         is_ipv4 = [genex("meta", {"key": 1, "dreg": 1}), equals(struct.pack("!H", 0x0800))]
         is_nth = [counter, equals(struct.pack("=I", every - 1))]
         nft.rule("add", table=table, chain="out", expressions=[is_ipv4, is_nth, verdict(0)])
-
-
-def set_rate(interface, bits_per_second):
-    """Send no more than so many bits per second by the interface (tc-tbf(8)); the rest waits in a queue."""
-    with iproute() as ip:
-        link = ip.get_links(ip.link_lookup(ifname=interface)[0])[0]
-        if any(queue.get_attr("TCA_KIND") == "tbf" for queue in ip.get_qdiscs(index=link["index"])):
-            ip.tc("del", index=link["index"], root=True)
-        if bits_per_second is not None:
-            one_frame = link.get_attr("IFLA_MTU") + 14
-            rate = bits_per_second // 8
-            ip.tc("add", "tbf", link["index"], root=True, rate=rate, burst=one_frame, limit=4_000_000)

@@ -92,10 +92,19 @@ class Host:
         that queue. So a datagram to oneself, sent from the same CPU, comes back only after every frame
         before it has gone one hop. As many rounds as there can be hops (two a link with a switch, there and
         back, ARP's question and answer first), on every CPU, and all is through: a frame stays on the CPU
-        that sent it, so the CPUs can be asked one after another. This cannot know of frames
-        that `slow()` holds back, nor of an answer that a program has yet to send: wait for those yourself.
+        that sent it, so the CPUs can be asked one after another. This cannot know of an
+        answer that a program has yet to send: wait for that yourself. A wire is asked whether any frame is on it.
         Raises TimeoutError where such a datagram to oneself is lost.
         """
+        before = None
+        while True:
+            self._settle_kernel()
+            carried = [wire.settle()["frames"] for wire in self._network._wires.values()]
+            if not carried or carried == before:
+                return
+            before = carried  # what was on a wire has gone on, perhaps to another
+
+    def _settle_kernel(self):
         allowed = os.sched_getaffinity(0)
         try:
             with self.socket() as marker:
@@ -128,15 +137,3 @@ class Host:
         if every is not None and not (isinstance(every, int) and 1 <= every < 1 << 32):
             raise ValueError(f"every n-th: n is a whole number, 1 or more, not {every}")
         self._network._ask("loss", host=self.name, interface=self.interface(interface).name, every=every)
-
-    def slow(self, bits_per_second, interface="eth0"):
-        """Send no faster than this by the interface: a frame of n bytes holds up the next for 8n / rate s.
-
-        The first frame goes at once; 4 MB can wait. None is full speed again. Raises LanError where the
-        kernel cannot shape traffic (tc-tbf(8)). A fixed delay is not offered: many kernels have no netem.
-        """
-        whole = isinstance(bits_per_second, int)
-        if bits_per_second is not None and not (whole and 2000 <= bits_per_second <= 8 * 10**9):
-            raise ValueError(f"a rate is a whole number of bits per second, 2000 to 8 billion, not {bits_per_second}")
-        name = self.interface(interface).name
-        self._network._ask("rate", host=self.name, interface=name, bits_per_second=bits_per_second)

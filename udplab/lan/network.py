@@ -17,6 +17,7 @@ from udplab.lan import process
 from udplab.lan.host import Host
 from udplab.lan.process import GONE, PATIENCE, LanError
 from udplab.lan.record import record
+from udplab.lan.wire import Way, Wire
 
 MOST = 4  # descriptors that come with an answer
 
@@ -37,6 +38,7 @@ class Network:
         self.switched = switched
         self._given = weakref.WeakSet()  # sockets and files that the helper gave
         self._programs = []
+        self._wires = {}  # by (host's name, interface's name)
         self._lock = threading.Lock()
         self._number = 0
         self._owner = os.getpid()
@@ -142,6 +144,38 @@ class Network:
     def record(self, room=32 << 20):
         """Record what moves, in a `with` block: see `udplab.lan.record.record`."""
         return record(self, room)
+
+    def wire(self, host, interface="eth0", direction="both", **what):
+        """Have the wire at a host's interface delay, lose, double, reorder and damage frames; returns the Wire.
+
+        host, interface: names. On a path the wire is the whole link, and is named by either of its ends, but by the
+            same one each time.
+        direction: "out" for frames that leave the host, "in" for those that come to it, or "both"
+        what: delay, jitter, loss, duplicate, reorder, corrupt and seed, as `wire.Way` has them; those not given are 0
+
+        It may be called at any time, and again, to change what happens from then on: the lots then begin anew. The
+        first call lays the wire, which takes some 50 ms: frames on their way are lost, and on a path the other end's
+        captures and memberships, so lay it first. What hosts send by themselves,
+        such as ARP, is delayed and never lost.
+        Raises ValueError for what cannot be; LanError.
+        """
+        if direction not in ("out", "in", "both"):
+            raise ValueError(f"direction is 'out', 'in' or 'both', not {direction!r}")
+        way, key = Way(**what), (self[host].name, self[host].interface(interface).name)
+        if key not in self._wires:
+            self._lay_wire(*key)
+        self._wires[key].change(way if direction != "in" else None, way if direction != "out" else None)
+        return self._wires[key]
+
+    def _lay_wire(self, host, interface):
+        link = self[host].interface(interface).link
+        for other, name in self._wires:
+            if not self.switched and self[other].interface(name).link == link:
+                raise ValueError(f"this link has a wire already, named by its other end: {other}, {name}")
+        reply, (control, log) = self._ask("wire", host=host, interface=interface)
+        for name, indexes in reply["indexes"].items():
+            self[name]._indexes.update(indexes)
+        self._wires[host, interface] = Wire(host, interface, control, log)
 
     def close(self):
         """Take the network away: end the programs on its hosts, close the sockets, which ends the servers on them.
