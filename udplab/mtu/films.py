@@ -2,7 +2,7 @@
 
 from udplab.kit import flight as fates
 from udplab.kit.flight import Note
-from udplab.kit.sockets import HEADERS, IP_HEADER, queued
+from udplab.kit.sockets import HEADERS, IP_HEADER, PORT, queued
 from udplab.kit.told import STEP, Hop, model
 from udplab.lan.plan import plan_path
 from udplab.mtu import kernel
@@ -78,16 +78,19 @@ def journey_in_hops(journey, number):
         for place, piece in enumerate(pieces, start=1):
             fate = fates.DROPPED if stuck else fates.FORWARDED
             if last:
-                fate = fates.DELIVERED if place == len(pieces) else fates.WAITING
+                fate = fates.DELIVERED if place == len(pieces) else fates.TAKEN
             kind = "UDP" if len(pieces) == 1 else "fragment"
-            words = f"{kind}, {piece.size} bytes at {piece.offset}" if kind == "fragment" else ""
-            why = f"too big for MTU {journey.mtus[link + 1]}" if stuck else ""
+            words = f"UDP, {journey.size} bytes for port {PORT}"
+            if kind == "fragment":
+                words = f"fragment, bytes {piece.offset} to {piece.offset + piece.size - 1} of the datagram"
+            why = f"too big, and must not be cut (MTU {journey.mtus[link + 1]})" if stuck else ""
             hops.append(Hop(hosts[link], hosts[link + 1], piece.size + IP_HEADER, kind, words, fate, why,
                             datagram=number, part=(piece.offset, piece.size)))  # fmt: skip
         if stuck and journey.told:
-            size, words = min(ICMP_MOST, journey.size + 2 * HEADERS), f"ICMP: too big, MTU {journey.told}"
+            size = min(ICMP_MOST, journey.size + 2 * HEADERS)
+            words = f"ICMP: too big, and must not be cut, MTU {journey.told}"
             for back in range(link + 1, 0, -1):
                 fate = fates.PENDING if back == 1 else fates.FORWARDED
-                why = "it waits at the socket" if back == 1 else ""
+                why = "waits at the socket: the next call on it fails" if back == 1 else ""
                 hops.append(Hop(hosts[back], hosts[back - 1], size, "ICMP", words, fate, why, datagram=-number))
     return hops

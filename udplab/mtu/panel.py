@@ -1,32 +1,97 @@
-"""The playground of lesson 2-3: one datagram on a path of three links that the reader sets."""
+"""The playground of lesson 2-3: one datagram on a path of three links, played with by hand on the stage."""
 
-from udplab.kit.playground import Playground, number, tick
-from udplab.kit.sockets import LARGEST
-from udplab.mtu import journeys as hop_by_hop
-from udplab.mtu import plots_of_fragments
+import html
 
-# Of links narrower than this the largest datagram makes so many fragments that Linux's send buffer overflows.
-SMALLEST = 200
+import ipywidgets as widgets
+
+from udplab.kit import picture
+from udplab.kit.ladder import ladder
+from udplab.kit.playground import tick
+from udplab.kit.slider import Slider
+from udplab.kit.sockets import HEADERS, LARGEST
+from udplab.kit.stage import Stage
+from udplab.kit.story import story
+from udplab.mtu import films, plots_of_fragments
+from udplab.mtu.journeys import predict_journey
+
+LINKS = {"client--router1": 1500, "router1--router2": 1400, "router2--server": 1280}  # and the MTUs they start with
+NARROWEST, WIDEST = 576, 1500  # bytes
 
 
 def journeys():
-    """Return a `Playground` that builds a path of three links for each run and follows one datagram over it."""
-    controls = {
-        f"link{position}": number(f"MTU of link {position}", usual, SMALLEST, 9000, "bytes", step=20)
-        for position, usual in enumerate((1500, 1400, 1280), start=1)
-    } | {
-        "size": number("payload", 3000, 0, LARGEST, "bytes"),
-        "dont_fragment": tick("don't fragment"),
-        "black_hole": tick("black hole (no ICMP)"),
-    }
-
-    def measure(link1, link2, link3, **settings):
-        yield [hop_by_hop.travel((link1, link2, link3), **settings)]
-
-    room_for_a_reason = {"left": 0.02, "top": 0.7, "bottom": 0.03}
-    return Playground(controls, measure, draw, margins=room_for_a_reason)
+    """Return the `Journeys` of this lesson, ready to be shown."""
+    return Journeys()
 
 
-def draw(ax, measured, _values, _before):
-    """Draw the datagram's fate on each link; return the words."""
-    return plots_of_fragments.journey(ax, measured[0])
+class Journeys:
+    """A stage on which a datagram's film starts whenever something is changed.
+
+    On the stage: the MTU of each link, and the routers, which fall silent (send no ICMP) when they are pressed. Beside
+    it: the payload, and don't-fragment. Each film is of a new path, so that no kernel has heard of it before.
+    """
+
+    def __init__(self):
+        self.mtus, self.silent = dict(LINKS), set()
+        self.size = Slider("payload", 3000, 0, LARGEST, "bytes")
+        self.whole = tick("don't fragment", label="0")
+        self.words = widgets.HTML()
+        self.stage = Stage(self.film(), sliders=self.sliders(), buttons=self.buttons())
+        self.tell()
+        self.stage.on(self.heard)
+        for control in (self.size, self.whole):
+            control.observe(self.play, "value")
+        self.widget = widgets.VBox([self.size, self.whole, self.stage, self.words], layout={"max_width": "900px"})
+
+    def _repr_mimebundle_(self, **options):
+        return self.widget._repr_mimebundle_(**options)
+
+    async def still(self):
+        """Show the film of the first settings as a still with its words, for a page without a kernel."""
+        picture.show(ladder, self.stage.film)
+
+    def sliders(self):
+        """Return the stage's sliders: an MTU for each link."""
+        return [
+            {"link": link, "name": "MTU", "min": NARROWEST, "max": WIDEST, "step": 4, "value": mtu, "unit": "bytes"}
+            for link, mtu in self.mtus.items()
+        ]
+
+    def buttons(self):
+        """Return what pressing a router does."""
+        return {
+            name: f"Let {name} speak again" if name in self.silent else f"Silence {name}: it sends no ICMP"
+            for name in ("router1", "router2")
+        }
+
+    def heard(self, event):
+        """Do what the reader has done on the stage."""
+        if event["type"] == "slide":
+            self.mtus[event["link"]] = int(event["value"])
+        else:
+            self.silent ^= {event["name"]}
+            self.stage.pressed, self.stage.buttons = sorted(self.silent), self.buttons()
+        self.play()
+
+    def play(self, _change=None):
+        """Send one datagram over a new path, and start its film."""
+        self.stage.film = self.film()
+        self.tell()
+
+    def journey(self):
+        """Return what is predicted for the settings as they are."""
+        links, whole = list(self.mtus.values()), self.whole.value
+        stuck = next((number for number, mtu in enumerate(links) if self.size.value + HEADERS > mtu), 0)
+        return predict_journey(links, self.size.value, whole, f"router{stuck}" in self.silent)
+
+    def film(self):
+        """Return the film of a datagram with the settings as they are."""
+        journey = self.journey()  # of the routers only the one that cannot pass it on has something to say
+        choice = "forbid" if journey.dont_fragment else "allow"
+        return films.film(journey.mtus, [journey.size], choice, journey.black_hole)
+
+    def tell(self):
+        """Say below the stage how it ended, and how it was predicted to end."""
+        film = self.stage.film
+        ended = story(film).splitlines()[-1]
+        predicted = plots_of_fragments.ending(self.journey())
+        self.words.value = f"<pre>{html.escape(ended)}\nPredicted: {html.escape(predicted)}.</pre>"
