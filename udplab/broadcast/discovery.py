@@ -73,7 +73,7 @@ def find(sock, address, service, wait=0.5, token=None, clock=time.perf_counter, 
 
 # --- All answer at once: reply implosion ---
 
-ROOM = 20  # stands in where no queue can be measured: about what Linux 6 keeps in 8,192 bytes asked for
+ROOM = 9  # stands in where no queue can be measured: about what Linux 6 keeps in 4,096 bytes asked for
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def lost(answers):
     return sum(answer.heard is None for answer in answers)
 
 
-def gather(net, delays, work=0.002, queue_bytes=8192, clock=time.perf_counter, sleep=time.sleep):
+def gather(net, delays, work=0.002, queue_bytes=4096, clock=time.perf_counter, sleep=time.sleep):
     """Broadcast a question, let every other host answer after its delay; return the list of `Answer`s.
 
     delays: seconds, one for each host but the first, which asks
@@ -182,7 +182,7 @@ def _wait_until(when, clock, sleep):
         sleep(left)
 
 
-def measure_room(net, queue_bytes=8192):
+def measure_room(net, queue_bytes=4096):
     """Return how many answers fit into the asker's queue: all come, and nobody reads until they have."""
     answers = gather(net, [0.0] * (len(net) - 1), work=0.0, queue_bytes=queue_bytes)
     return len(answers) - lost(answers)

@@ -145,7 +145,7 @@ def asks(client, **servers):
     return compared({peer: answer for peer, answer in predicted.items() if answer}, on_lan, measure)
 
 
-def implosion(delays, work=0.002, queue_bytes=8192):
+def implosion(delays, work=0.002, queue_bytes=4096):
     """Return the `Answer`s of as many servers as there are delays, as a `Compared`.
 
     delays: seconds after the question, one for each server
