@@ -16,7 +16,7 @@ from udplab.jupyter import grade, gradebook
 SETUP = "from udplab.kit.prediction import foretold\nfrom udplab.loopback import exercises"
 NAMES = ["loopback.count", "loopback.shout"]
 COUNT, SHOUT = "exercises.count.check({})", "def respond(data):\n    {}\n\n\nexercises.shout.check(respond)"
-NOT_TRIED, NOT_YET, RIGHT = grade.STATES
+NOT_TRIED, NOT_YET, RIGHT = gradebook.STATES
 
 # From what the cells hold to the states of the two exercises, and words of the line about the notebook
 LEARNERS = {

@@ -2,14 +2,16 @@
 
 import csv
 
-from matplotlib.colors import ListedColormap
-from matplotlib.figure import Figure
-
-from udplab.jupyter.grade import STATES, better
+STATES = "not tried", "not yet", "right"  # in rising order: of several attempts the best counts
 
 MARKS = {"right": "✓", "not yet": "~", "not tried": "", "near": "✓", "off": "~", "": ""}
 SHADES = {"right": 2, "near": 2, "not yet": 1, "off": 1, "not tried": 0, "": 0}
-COLOURS = ListedColormap(["#F2F2F2", "#E69F00", "#56B4E9"])  # grey, orange, sky blue: Okabe and Ito
+COLOURS = ["#F2F2F2", "#E69F00", "#56B4E9"]  # grey, orange, sky blue: Okabe and Ito
+
+
+def better(states, name, state):
+    """Keep the better of two states of an exercise."""
+    states[name] = max(states.get(name, STATES[0]), state, key=STATES.index)
 
 
 def write(attempts, out):
@@ -60,11 +62,20 @@ def words(columns, rows):
 
 def picture(columns, rows):
     """Return a Figure of the table: a mark and a shade for each cell."""
+    from matplotlib.colors import ListedColormap  # here, since a command line starts without them
+    from matplotlib.figure import Figure
+
     height, width = len(rows), max(len(columns), 1)
     figure = Figure(figsize=(3 + 0.4 * width, 2.5 + 0.25 * height), dpi=110, layout="constrained")
     axes = figure.subplots()
     cells = list(rows.values())
-    axes.imshow([[SHADES[cell] for cell in row] or [0] for row in cells], cmap=COLOURS, vmin=0, vmax=2, aspect="auto")
+    axes.imshow(
+        [[SHADES[cell] for cell in row] or [0] for row in cells],
+        cmap=ListedColormap(COLOURS),
+        vmin=0,
+        vmax=2,
+        aspect="auto",
+    )
     for y, row in enumerate(cells):
         for x, cell in enumerate(row):
             axes.text(x, y, MARKS[cell], ha="center", va="center")
