@@ -1,6 +1,7 @@
 """A class's results as a table, a picture and words."""
 
 import csv
+import textwrap
 
 STATES = "not tried", "not yet", "right"  # in rising order: of several attempts the best counts
 
@@ -66,20 +67,17 @@ def picture(columns, rows):
     from matplotlib.figure import Figure
 
     height, width = len(rows), max(len(columns), 1)
-    figure = Figure(figsize=(3 + 0.4 * width, 2.5 + 0.25 * height), dpi=110, layout="constrained")
+    figure = Figure(figsize=(4 + 0.4 * width, 4.5 + 0.3 * height), dpi=110, layout="constrained")
     axes = figure.subplots()
     cells = list(rows.values())
-    axes.imshow(
-        [[SHADES[cell] for cell in row] or [0] for row in cells],
-        cmap=ListedColormap(COLOURS),
-        vmin=0,
-        vmax=2,
-        aspect="auto",
-    )
+    shades = [[SHADES[cell] for cell in row] or [0] for row in cells]
+    axes.pcolormesh(shades, cmap=ListedColormap(COLOURS), vmin=0, vmax=2, edgecolors="white")
     for y, row in enumerate(cells):
         for x, cell in enumerate(row):
-            axes.text(x, y, MARKS[cell], ha="center", va="center")
-    axes.set_xticks(range(len(columns)), columns, rotation=90, parse_math=False)
-    axes.set_yticks(range(height), rows, parse_math=False)
+            axes.text(x + 0.5, y + 0.5, MARKS[cell], ha="center", va="center", fontsize=13)
+    labels = [textwrap.shorten(column, 40, placeholder=" ...") for column in columns]
+    axes.set_xticks([x + 0.5 for x in range(len(columns))], labels, rotation=90, parse_math=False)
+    axes.set_yticks([y + 0.5 for y in range(height)], rows, parse_math=False)
+    axes.invert_yaxis()
     axes.set_title("✓ right, or near    ~ not yet, or off    empty: not tried", loc="left", fontsize=10)
     return figure
