@@ -20,10 +20,10 @@ SIZES = (  # that one meets: bytes, of a packet or of its payload, what they are
     (
         1420,
         "packet",
-        "what a WireGuard tunnel leaves of 1500: 40 of IPv6, 8 of UDP and 32 of its own go",
-        "wg-quick(8)",
+        "what a WireGuard tunnel leaves of 1500: less 40 for IPv6, 8 for UDP, 32 of its own",
+        "wireguard.com/protocol; WireGuard mailing list, 2017-12-11",
     ),
-    (1492, "packet", "what PPPoE, on many home lines, leaves of 1500: its header has 8", "RFC 2516, section 7"),
+    (1492, "packet", "what PPPoE, on many home lines, leaves of 1500: less 8 for its header", "RFC 2516, section 7"),
     (1500, "packet", "Ethernet, and so most links", "RFC 894"),
     (9000, "packet", '"jumbo", inside data centres', "a custom, in no RFC"),
     (65507, "payload", "the largest over IPv4, whatever the links", "RFC 791 and RFC 768"),
