@@ -64,6 +64,13 @@ def pytest_addoption(parser):
     parser.addoption("--pictures", action="store_true", help="take the README's pictures anew in the browser tests")
 
 
+def lessons_with_a_lan():
+    """Return the names of the notebooks that build networks of several hosts."""
+    from lessons import LESSONS  # here, since it loads all that the lessons draw with
+
+    return {lesson.NOTEBOOK for lesson in LESSONS.values() if lesson.NEEDS_LAN}
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """A notebook's cells stay in order, also where the tests are shuffled.
@@ -74,9 +81,8 @@ def pytest_collection_modifyitems(items):
     cells = [item for item in items if item.path.suffix == ".ipynb"]
     for cell in cells:
         cell.add_marker(pytest.mark.random_order(disabled=True))
-    with_lan = [cell for cell in cells if cell.path.name in ("2-3-mtu.ipynb", "2-4-broadcast.ipynb")]
-    if sys.platform == "linux":
-        cells = with_lan if with_lan and lan.unavailable() else []
+    if cells and sys.platform == "linux":
+        cells = [cell for cell in cells if cell.path.name in lessons_with_a_lan()] if lan.unavailable() else []
     for cell in cells:
         cell.options["check"] = False
 

@@ -55,7 +55,7 @@ def test_a_text_without_markers_is_refused(text):
 
 
 def test_the_readme_has_the_markers():
-    assert report.replace(report.README.read_text(encoding="utf-8"), "new")
+    assert report.replace(report.RESULTS.read_text(encoding="utf-8"), "new")
 
 
 def test_remarks_stand_below_the_table():

@@ -8,6 +8,7 @@ import ast
 import collections
 import contextlib
 import functools
+import importlib
 import inspect
 import signal
 import subprocess
@@ -16,6 +17,7 @@ import time
 from pathlib import Path
 
 import pytest
+from lessons import LESSONS
 from nbval.kernel import start_new_kernel
 
 from udplab.broadcast import __main__ as broadcast
@@ -27,7 +29,6 @@ from udplab.kit.sockets import answer_from, connect, udp_socket
 from udplab.loopback import __main__ as loopback
 from udplab.loopback import experiments as loopback_experiments
 from udplab.loopback import listing as loopback_listing
-from udplab.mtu import __main__ as mtu
 from udplab.mtu import probing
 from udplab.retry import __main__ as retry
 from udplab.retry import listing as retry_listing
@@ -260,7 +261,7 @@ FAULTS = {
         "loopback.test_an_interrupt_while_the_thread_of_a_check_begins_leaves_no_thread "
         "loopback.test_ctrl_c_ends_the_function_too",
         "faults.test_a_kernel_is_interrupted_and_restarted "
-        "faults.test_an_interrupt_in_the_first_plot_spoils_no_later_one "
+        ""
         "broadcast_lan.test_an_interrupt_while_sockets_are_closed_leaves_none_open "
         "lan.test_a_network_that_closes_takes_sockets_along_that_an_interrupt_kept_from_everybody "
         "lan.test_an_interrupt_just_when_a_socket_arrives_waits_until_it_has_an_owner "
@@ -314,22 +315,16 @@ def test_every_fault_has_a_scripted_and_a_real_test_and_each_exists():
 
 # --- Row 22 and 23: all programs ---
 
-SERVERS = {
-    "2-1": (loopback, ["server"]),
-    "2-2": (retry, ["server", "127.0.0.1"]),
-    "2-3": (mtu, ["127.0.0.1", "--answer"]),
-    "2-4": (broadcast, ["server", "127.0.0.1"]),
-}
-CLIENTS = {
-    "2-1": (loopback, ["client"]),
-    "2-2": (retry, ["client", "127.0.0.1"]),
-    "2-3": (mtu, ["127.0.0.1", "--probe"]),
-}
+PROGRAMS = {name: importlib.import_module(f"udplab.{name}.__main__") for name in LESSONS}
+SERVERS, CLIENTS = (
+    {name: (PROGRAMS[name], lesson.PROGRAMS[role]) for name, lesson in LESSONS.items() if role in lesson.PROGRAMS}
+    for role in ("server", "client")
+)
 
 
 def program(module, arguments, port):
     """Start a listing as a program that takes every warning for an error."""
-    command = [sys.executable, "-X", "dev", "-W", "error", "-m", module.__name__, *arguments, "-p", str(port)]
+    command = [sys.executable, "-X", "dev", "-W", "error", "-m", module.__package__, *arguments, "-p", str(port)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -380,15 +375,15 @@ def test_ctrl_c_ends_every_program_quietly(role, name):
 
 
 STRANGE_NAMES = "caf\udce9", "a\nb", "\x1b[31m", "a" * 70, "a..b", "::1", "nul\0", "two words", "\u4e2d\u6587.invalid"
-WITH_HOST = [(retry, "client"), (retry, "server"), (broadcast, "client"), (broadcast, "server")]
+WITH_HOST = [(name, words) for name, lesson in LESSONS.items() for words in lesson.PROGRAMS.get("hosts", [])]
 
 
 @pytest.mark.parametrize("host", STRANGE_NAMES)
-@pytest.mark.parametrize(("module", "role"), [*WITH_HOST, (mtu, "--probe"), (mtu, "--answer")])
-def test_a_strange_host_is_one_printable_line(module, role, host, capsys):
+@pytest.mark.parametrize(("name", "words"), WITH_HOST)
+def test_a_strange_host_is_one_printable_line(name, words, host, capsys):
     """Row 21. Some come from a shell whose bytes are no text, some could paint the terminal."""
     with pytest.raises(SystemExit) as end:
-        module.main([role, host])
+        PROGRAMS[name].main([*words, host])
     assert end.value.code.isprintable() and "nown " in end.value.code, end.value.code
     assert capsys.readouterr() == ("", "")
 
@@ -489,7 +484,7 @@ def test_a_full_disk_is_not_blamed_on_the_network():
     assert done.returncode == 1 and "No space left" in done.stderr and "Cannot send" not in done.stderr
 
 
-@pytest.mark.parametrize("module", [loopback, retry, mtu, broadcast])
+@pytest.mark.parametrize("module", PROGRAMS.values(), ids=PROGRAMS)
 def test_the_usage_names_the_command(module, capsys):
     with pytest.raises(SystemExit):
         module.main(["--help"])
@@ -497,36 +492,6 @@ def test_the_usage_names_the_command(module, capsys):
 
 
 # --- Row 30: a real kernel ---
-
-HALF = """
-import IPython.core.pylabtools
-import matplotlib.pyplot as plt
-from udplab.kit import picture
-picture.use_style()
-loaded = IPython.core.pylabtools.select_figure_formats
-def interrupt(*_, **__):
-    IPython.core.pylabtools.select_figure_formats = loaded
-    raise KeyboardInterrupt
-IPython.core.pylabtools.select_figure_formats = interrupt  # is called while the backend for notebooks is loaded
-try:
-    plt.figure()
-except KeyboardInterrupt:
-    print("too late to break it")
-"""
-
-
-def test_an_interrupt_in_the_first_plot_spoils_no_later_one():
-    """Without the backend loaded before, every later plot would end in a NameError."""
-    manager, client = start_new_kernel(120, "python3")
-    try:
-        replies = [
-            client.execute(code, reply=True, timeout=120)["content"] for code in (HALF, "plt.figure(); plt.show()")
-        ]
-    finally:
-        client.stop_channels()
-        manager.shutdown_kernel()
-    assert [reply["status"] for reply in replies] == ["ok", "ok"]
-
 
 CELL = """
 from udplab.kit.server import Server, hold

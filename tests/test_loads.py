@@ -19,13 +19,12 @@ import jupyter_client
 import nbclient
 import nbformat
 import pytest
+from lessons import gathered
 from scripted import have_ended, helpers
 
-from udplab.broadcast import discovery
 from udplab.kit.server import Server
-from udplab.kit.sockets import LARGEST, arrivals, udp_socket
+from udplab.kit.sockets import LARGEST, arrivals, connect, udp_socket
 from udplab.retry import experiments as retry_experiments
-from udplab.retry import listing as retry
 from udplab.retry import lossy, policies
 
 pytestmark = pytest.mark.heavy
@@ -35,24 +34,21 @@ TOP = Path(__file__).resolve().parent.parent
 # --- A flood of anything at each server ---
 
 FLOODED = """
-import json, random, sys, time
-from udplab.broadcast import discovery
-from udplab.broadcast import listing as broadcast
+import json, sys, time
 from udplab.kit.server import Server
 from udplab.kit.sockets import kernel_drops
-from udplab.loopback import listing as loopback
-from udplab.retry import listing as retry, lossy
 
 def resident():
     with open("/proc/self/status") as status:
         return next(int(line.split()[1]) for line in status if line.startswith("VmRSS")) / 1024
 
-network = lossy.BadNetwork(.1, .1, duplicate=.3, reorder=.3, seed=1)
-with {server} as server:
+network = None
+{code}
+with server:
     print(json.dumps(server.address), flush=True)
     for _ in sys.stdin:
         told = server.counts | {{"log": len(server.log), "resident": resident()}}
-        told["lost"] = kernel_drops(server._sock) + network.lost
+        told["lost"] = kernel_drops(server._sock) + (network.lost if network else 0)
         print(json.dumps(told), flush=True)
     spans, server.port = [], server.address[1]
     for _ in range(3):
@@ -62,35 +58,7 @@ with {server} as server:
         server.start()
     print(sorted(spans)[1], flush=True)
 """
-
-
-def size_counts(number):
-    """Return a question of a size of its own, and its answer."""
-    return bytes(number), b"Your data was %d bytes long" % number
-
-
-def id_comes_back(number):
-    token = b"id=%016x: " % number
-    return token + b"probe", token + b"Your data was 5 bytes long"
-
-
-def service_answers(number):
-    return discovery.question(b"time", b"%d" % number), b"here time %d flooded" % number
-
-
-def no_answer(number):
-    """Listing 2-4's server only listens: that it still does is seen in its counts."""
-    return b"probe %d" % number, None
-
-
-SERVERS = {
-    "2-1 and 2-3": ("Server(loopback.respond)", size_counts),
-    "2-2": ("Server(retry.respond)", id_comes_back),
-    "2-2 that loses half": ("Server(retry.forgetful(retry.respond, random.Random(1)))", id_comes_back),
-    "2-2 behind a bad network": ("Server(retry.respond, make_socket=network.socket)", id_comes_back),
-    "2-4": ("Server(broadcast.listen)", no_answer),
-    "2-4's discovery": ("Server(discovery.responder(b'time', b'flooded'))", service_answers),
-}
+SERVERS = gathered("FLOODED")
 STARTS = b"", b"Your data was ", b"id=0123456789abcdef: ", b"find time ", b"here time "
 SIZES = 0, 1, 512, 1472, 1473, LARGEST
 
@@ -127,7 +95,7 @@ def tries(sock, question, answer):
 def test_a_flood_of_100_000_random_datagrams(name, measured):
     code, probe = SERVERS[name]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    command = [sys.executable, "-W", "error", "-c", FLOODED.format(server=code)]
+    command = [sys.executable, "-W", "error", "-c", FLOODED.format(code=code)]
     flood = datagrams(random.Random(6))
     with subprocess.Popen(command, **pipes) as process, udp_socket() as flooder:
         address = tuple(json.loads(process.stdout.readline()))
@@ -136,7 +104,7 @@ def test_a_flood_of_100_000_random_datagrams(name, measured):
             print(file=process.stdin, flush=True)
             return json.loads(process.stdout.readline())
 
-        with retry.connect(*address) as sock:
+        with connect(*address) as sock:
             before, probes = told(), []
             for number in range(2000):
                 for _ in range(50):
@@ -179,7 +147,7 @@ def test_1000_requests_through_each_of_8_bad_networks(measured):
     losses = 0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 1
     with concurrent.futures.ThreadPoolExecutor(len(losses)) as pool:
         for loss, (pairs, seconds) in zip(losses, pool.map(asked, losses), strict=True):
-            answered = sum(answer is not None for _, answer in pairs)
+            answered = sum(each.answer is not None for each in pairs)
             assert len(pairs) == 1000 and retry_experiments.wrong(pairs) == 0
             assert (answered == 0) == (loss == 1)
             measured(f"1,000 requests at {loss:4.0%} loss: {answered} answered, 0 wrong, {seconds:.1f} s")

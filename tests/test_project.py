@@ -1,5 +1,6 @@
 """The project itself: its notebooks, its lists of packages, its way in for newcomers."""
 
+import ast
 import itertools
 import json
 import re
@@ -48,17 +49,69 @@ def test_notebook_is_executed_and_carries_nothing_volatile(path):
             assert not {"image/svg+xml", "application/vnd.jupyter.widget-view+json"} & set(output.get("data", {}))
 
 
+def pictures(cell):
+    """Return the alternative texts of the pictures that are stored under a code cell."""
+    found = ("".join(output.get("data", {}).get("text/html", "")) for output in cell.get("outputs", []))
+    return [alt for text in found for alt in re.findall(r'<img alt="([^"]*)" src="data:image/png;base64,', text)]
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
-def test_every_stored_picture_has_its_text_twin_beside_it_and_every_panel_has_a_picture(path):
+def test_every_stored_picture_has_its_words_below_it_and_every_panel_has_a_picture(path):
     """So a notebook makes sense where no kernel runs, and for people who do not see the picture."""
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    panels = [cell for cell in cells if "nbval-ignore-output" in cell["metadata"].get("tags", [])]
-    pictured = [cell for cell in cells if any("image/png" in each.get("data", {}) for each in cell.get("outputs", []))]
-    assert len(panels) == 1 and panels[0] in pictured
-    for cell in pictured:
-        picture, *rest = cell["outputs"]
-        assert "image/png" in picture["data"], cell["id"]
-        assert {output.get("name") for output in rest} == {"stdout"}, cell["id"]
+    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    panels = [cell for cell in code if "".join(cell["source"]).startswith("panel.")]
+    assert panels and all(pictures(cell) for cell in panels)
+    for cell in code:
+        assert not any("image/png" in output.get("data", {}) for output in cell["outputs"]), (
+            "it has no alternative text"
+        )
+        if pictures(cell):
+            assert all(alt.strip() for alt in pictures(cell)), cell["id"]
+            assert any(output.get("name") == "stdout" for output in cell["outputs"]), cell["id"]
+
+
+# What a first cell may import of the kit: what a lesson's text introduces by name.
+INTRODUCED = set(
+    [
+        "show",
+        "foretold",
+        "summary",
+        "Server",
+        "hold",
+        "stop_all",
+        "udp_socket",
+        "connect",
+        "answer_from",
+        "arrivals",
+        "own_address",
+        "receive_cut",
+        "Stage",
+        "ladder",
+        "loopback",
+        "model",
+        "Sent",
+        "Read",
+        "Hop",
+    ]
+)
+APOLOGIES = ("describe_", "None if reason else", "lossy.Fate(", ": True", "plt.")
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_a_lesson_imports_its_five_rooms_first_and_no_cell_apologizes_for_machinery(path):
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    first, *others = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    lesson = path.stem.rpartition("-")[2]
+    for node in ast.walk(ast.parse(first)):
+        if isinstance(node, ast.ImportFrom) and node.module.startswith("udplab.kit"):
+            assert {alias.name for alias in node.names} <= INTRODUCED, node.module
+    rooms = re.search(rf"from udplab\.{lesson} import ([^\n(]*|\([^)]*\))", first)[1]
+    assert {"exercises", "experiments", "listing", "panel", "plots"} <= set(re.findall(r"\w+", rooms))
+    for source in others:
+        assert not [words for words in APOLOGIES if words in source], source
+        assert not re.search(r"\b(\w+) and \1\[0\]", source), source
+        assert ("from udplab" not in source and "import udplab" not in source) or "%%writefile" in source, source
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from udplab import __version__
+from udplab.kit import terminal
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 
@@ -36,15 +37,15 @@ def parser():
 
 
 def main(argv=None):
-    """Do what the command line says."""
+    """Do what the command line says, and exit."""
     argv = sys.argv[1:] if argv is None else argv
-    try:
-        if argv and argv[0] in COMMANDS:
-            sys.exit(importlib.import_module(COMMANDS[argv[0]]).main(argv[1:]))
+    if argv and argv[0] in COMMANDS:
+        command = importlib.import_module(COMMANDS[argv[0]]).main
+        terminal.run(lambda: sys.exit(command(argv[1:])))
+    else:
         ours, theirs = parser().parse_known_args(argv)
-        importlib.import_module("udplab.jupyter.launch").main(NOTEBOOKS, ours.lessons, ours.renew, theirs)
-    except KeyboardInterrupt:
-        sys.exit(130)  # what a shell reports for SIGINT: 128 + 2
+        launch = importlib.import_module("udplab.jupyter.launch")
+        terminal.run(launch.main, NOTEBOOKS, ours.lessons, ours.renew, theirs)
 
 
 if __name__ == "__main__":

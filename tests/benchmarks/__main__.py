@@ -1,6 +1,6 @@
 """Compare udplab with what a reader could use instead, side by side, on this machine.
 
-    uv run --group bench python -m tests.benchmarks            all parts, and write them into the README
+    uv run --group bench python -m tests.benchmarks            all parts, and write them into RESULTS.md
     uv run --group bench python -m tests.benchmarks server lan  some parts, printed only
 
 Every result is a ratio within one run: see `rounds`. No part is a test.

@@ -1,4 +1,4 @@
-"""Results as Markdown, and the README's section that is written from them."""
+"""Results as Markdown, and RESULTS.md, which is written from them."""
 
 import os
 import platform
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .rounds import met, quartiles
 
-README = Path(__file__).resolve().parent.parent.parent / "README.md"
+RESULTS = Path(__file__).resolve().parent / "RESULTS.md"
 BEGIN, END = "<!-- benchmarks: begin -->", "<!-- benchmarks: end -->"
 
 
@@ -61,5 +61,5 @@ def replace(text, section):
 
 
 def write(section):
-    """Put the section into the README."""
-    README.write_text(replace(README.read_text(encoding="utf-8"), section), encoding="utf-8")
+    """Put the section into RESULTS.md."""
+    RESULTS.write_text(replace(RESULTS.read_text(encoding="utf-8"), section), encoding="utf-8")

@@ -2,9 +2,8 @@
 
 import random
 
-from udplab.broadcast import cost, discovery, hearing, panel, plots
+from udplab.broadcast import cost, discovery, hearing, plots
 from udplab.kit.compared import Compared
-from udplab.kit.sockets import PORT
 
 NOTEBOOK = "2-4-broadcast.ipynb"
 NEEDS_LAN = True
@@ -26,10 +25,6 @@ def matrix(alone=False, you=None):
     return lambda ax: plots.matrix(ax, both(heard(), alone), title="Who hears what alice sends?", you=you)
 
 
-def network(place, kind, alone=False, permission=True):
-    return lambda ax: plots.network(ax, hearing.PLAN, "alice", both(heard([place], kind, permission)[0], alone))
-
-
 def costs(alone, you=None, wanted=2):
     return lambda ax: plots.cost(ax, both(cost.predict_costs(wanted + 6, wanted), alone), you=you)
 
@@ -43,22 +38,14 @@ PLOTS = {
     "matrix": matrix(),
     "matrix, predicted": matrix(alone=True),
     "matrix, with a guess": matrix(you={"10.0.1.255": frozenset(HOSTS), "10.0.0.2": None}),
-    "network": network("10.0.0.255", hearing.EVERY),
-    "network, refused": network("<broadcast>", hearing.SUBNET, permission=False),
-    "network, predicted": network("10.0.1.255", None, alone=True),
     "cost": costs(alone=False),
     "cost, predicted": costs(alone=True, you=0),
     "cost, many": costs(alone=False, you=300, wanted=60),
     "timeline": timeline(0),
     "timeline, predicted": timeline(0.2, alone=True),
 }
-PLAYGROUNDS = {
-    "2-4, first settings": (panel.who_hears, {}),
-    "2-4, refused": (panel.who_hears, {"destination": "<broadcast>", "permission": False}),
-    "2-4, wrong port": (panel.who_hears, {"destination": "10.0.1.255", "port": PORT + 1}),
-    "2-4, nobody listens": (panel.who_hears, dict.fromkeys(panel.HOSTS, "")),
-}
-PROGRAMS = {"server": ["server", "127.0.0.1"], "hosts": [["server"], ["client"]]}
+PLAYGROUNDS = {}  # it is played on the stage
+PROGRAMS = {"server": ["server", "127.0.0.1"], "hosts": [["server"], ["client"]]}  # to each, a strange HOST is appended
 
 
 def silent(number):
@@ -71,9 +58,9 @@ def discovered(number):
 
 
 FLOODED = {
-    "2-4": ("Server(importlib.import_module('udplab.broadcast.listing').listen)", silent),
-    "2-4's discovery": (
-        "Server(importlib.import_module('udplab.broadcast.discovery').responder(b'time', b'flooded'))",
+    "listing": ("from udplab.broadcast.listing import listen\nserver = Server(listen)", silent),
+    "discovery": (
+        "from udplab.broadcast.discovery import responder\nserver = Server(responder(b'time', b'flooded'))",
         discovered,
     ),
 }

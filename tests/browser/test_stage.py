@@ -3,23 +3,26 @@
 Most tests need no JupyterLab: a page imports the module, with a model that stands in for the widget's.
 """
 
+import io
 import itertools
 import re
-from pathlib import Path
 
+import PIL.Image
 import pytest
 
+from udplab import lan
+from udplab.__main__ import NOTEBOOKS
 from udplab.kit import flight as fates
 from udplab.kit import scene as scenes
 from udplab.kit import stage as stages
 from udplab.kit.flight import Film, Note
+from udplab.kit.slider import Slider
 from udplab.kit.told import Hop, Sent, loopback, model
 from udplab.lan.plan import plan_path, plan_switch
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="no playwright: uv installs it")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="no axe-playwright-python: uv installs it")
 
-KIT = Path(stages.__file__).parent
 THEMES = {
     "light": "--jp-ui-font-color1: rgba(0,0,0,.87); --jp-layout-color0: #fff; --jp-layout-color2: #eee",
     "dark": "--jp-ui-font-color1: rgba(255,255,255,.87); --jp-layout-color0: #111; --jp-layout-color2: #212121",
@@ -67,19 +70,20 @@ def switch_film():
 
 @pytest.fixture
 def opened(browser, request):
-    """Return a function that opens a widget in a page of its own: (module, traits) -> page."""
+    """Return a function that opens a widget in a page of its own: (its class, traits) -> page."""
     contexts = []
 
-    def open_page(name, traits, theme="light", slow=False, **options):
+    def open_page(widget, traits, theme="light", slow=False, **options):
         contexts.append(browser.new_context(**({"viewport": {"width": 1280, "height": 800}} | options)))
         page = contexts[-1].new_page()
         page.set_default_timeout(30_000)
         page.errors = []
         page.on("pageerror", lambda error: page.errors.append(str(error)))
-        text = PAGE % (THEMES[theme], (KIT / f"{name}.css").read_text())
-        script = (KIT / f"{name}.js").read_text(encoding="utf-8")
+        text = PAGE % (THEMES[theme], widget._css)
         page.route("**/*", lambda route: route.fulfill(body=text, content_type="text/html"))
-        page.route("**/*.js", lambda route: route.fulfill(body=script, content_type="text/javascript; charset=utf-8"))
+        page.route(
+            "**/*.js", lambda route: route.fulfill(body=str(widget._esm), content_type="text/javascript; charset=utf-8")
+        )
         page.goto("http://stage.test/")
         page.wait_for_function("window.ready")
         page.evaluate("([traits, slow]) => window.start(traits, slow)", [traits, slow])
@@ -98,7 +102,7 @@ def stage(opened, film, buttons=(), pressed=(), sliders=(), **options):
         "pressed": list(pressed),
         "sliders": list(sliders),
     }
-    return opened("stage", traits, **options)
+    return opened(stages.Stage, traits, **options)
 
 
 def at(page, shown):
@@ -343,6 +347,30 @@ def test_nothing_bars_the_way_and_nothing_is_clipped(opened, film, theme):
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
+def test_how_long_a_frame_takes(opened, measured):
+    """Shown, not asserted: a film of as many flights as 65,507 bytes over three links are."""
+    ways = itertools.pairwise(("client", "router1", "router2", "server"))
+    hops = [Hop(*way, 1400, "fragment", at=n / 3 + link) for link, way in enumerate(ways) for n in range(90)]
+    page = stage(opened, model(plan_path((1500, 1400, 1280)), hops, "an example"))
+    page.get_by_label("Speed").select_option("4")
+    page.locator("button.play").click()
+    took = page.evaluate(
+        """() => new Promise(done => {
+            const times = [], stage = document.querySelector('.udplab-stage');
+            const look = clock => {
+                times.push(clock);
+                document.querySelector('.play').textContent.includes('Play')
+                    ? done(times.slice(1).map((time, n) => time - times[n]).sort((a, b) => a - b))
+                    : requestAnimationFrame(look);
+            };
+            requestAnimationFrame(look);
+        })"""
+    )
+    middle, worst = took[len(took) // 2], took[int(len(took) * 0.95)]
+    measured(f"stage: {len(hops)} flights, ms from frame to frame: median {middle:.1f}, 95 % {worst:.1f}")
+    assert len(took) > 10
+
+
 def test_an_empty_film_shows_the_network(opened):
     page = stage(opened, Film(path_film().nodes, path_film().links))
     assert page.locator(".node").count() == 3
@@ -351,12 +379,38 @@ def test_an_empty_film_shows_the_network(opened):
     assert page.locator(".now").inner_text() == "0.0 µs of 0.0 µs"
 
 
+def test_moving_picture_for_the_readme(opened, pytestconfig):
+    """3,000 bytes over three links, as they really moved, once and 100,000 times slower: .github/film.png."""
+    if not pytestconfig.getoption("pictures"):
+        pytest.skip("only with --pictures")
+    with lan.path(1500, 1400, 1280) as net:
+        server, client = net["server"].socket(), net["client"].socket()
+        server.bind(("", 1060))
+        client.connect((net["server"].address, 1060))
+        client.send(b"so that nobody has to ask by ARP")
+        net["client"].settle()
+        server.recv(100)
+        with net.record() as film:
+            client.send(bytes(3000))
+    page = stage(opened, film.only("UDP", "fragment"), viewport={"width": 900, "height": 600})
+    page.add_style_tag(content="button, select, .bar input, .key { display: none !important }")
+    frames, seconds, last = [], 1 / 12, film.schedule()[-1][1]
+    while len(frames) * seconds < last + 1:  # the last second is the end
+        at(page, len(frames) * seconds)
+        frames.append(PIL.Image.open(io.BytesIO(page.locator(".udplab-stage").screenshot())).convert("RGB"))
+    colours = frames[-1].quantize(64)  # for all frames: a PNG has one palette
+    frames = [frame.quantize(palette=colours, dither=PIL.Image.Dither.NONE) for frame in frames]
+    path = NOTEBOOKS.parent / ".github" / "film.png"
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=1000 * seconds, loop=1, optimize=True)
+    assert path.stat().st_size <= 1_000_000
+
+
 # --- The slider ---
 
 
 def test_the_slider_is_dragged_typed_and_named(opened):
     traits = {"words": "payload", "value": 3000, "low": 0, "high": 65507, "step": 1, "unit": "bytes"}
-    page = opened("slider", traits)
+    page = opened(Slider, traits)
     handle, typed = (page.get_by_label(f"payload (0 to 65,507 bytes){more}", exact=True) for more in ("", ", typed"))
     typed.fill("65507")
     assert page.evaluate("window.sent") == []  # not at each digit

@@ -170,7 +170,7 @@ def test_the_first_start_and_the_next(started, tmp_path, capsys):
     udplab.main([])
     lessons = tmp_path / "project" / "my-lessons"
     assert os.environ["UDPLAB_LESSONS"] == str(lessons) and os.environ["UDPLAB_OPEN"] == "2-1-loopback.ipynb"
-    assert {path.name for path in lessons.iterdir()} == {path.name for path in udplab.NOTEBOOKS.iterdir()}
+    assert {path.name for path in lessons.iterdir()} == {path.name for path in udplab.NOTEBOOKS.glob("*.ipynb")}
     (line,) = capsys.readouterr().err.splitlines()
     assert str(lessons) in line and "Ctrl-C" in line
     second = lessons / "2-2-retry.ipynb"

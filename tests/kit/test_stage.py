@@ -85,6 +85,24 @@ def test_what_leaves_together_is_one_line_and_a_long_film_is_told_in_part():
     assert len(lines) == 43 and lines[21] == "... 80 more lines ..."
 
 
+@given(st.permutations(range(6)))
+def test_the_words_are_in_the_same_order_however_the_pieces_overtook_each_other(turns):
+    """Three pieces on two links each; only when they left differs."""
+    hops = [Hop("client", "router1", 600, "fragment", f"piece {n}", part=(n * 8, 8)) for n in range(3)]
+    hops += [Hop("router1", "server", 600, "fragment", f"piece {n}", part=(n * 8, 8)) for n in range(3)]
+    film = model(plan_path((1500, 1400)), hops, "")
+    for number, flight in enumerate(film):
+        flight.left += (turns[number] + 6 * (number > 2)) * 1e-6
+        flight.cause = number - 3 if number > 2 else None
+    moved = sorted(film, key=lambda each: each.left)
+    for flight in moved:
+        flight.cause = None if flight.cause is None else moved.index(film[flight.cause])
+    film.flights = moved
+    words = [re.sub(r"[0-9.]+ µs", "", line) for line in story(film.from_zero()).splitlines()]
+    ways = ("client to router1", "router1 to server")
+    assert words[1:-1] == [f" to , {way}: piece {n}: forwarded" for way in ways for n in range(3)]
+
+
 def test_times_have_digits_enough_to_tell_one_flight_from_the_next():
     assert teller(exchange())(37.84e-6) == "37.8 µs"
     assert teller(retry())(0.10003) == "100.03 ms"

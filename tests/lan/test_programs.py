@@ -177,7 +177,7 @@ def test_a_killed_guard_is_replaced():
     with lan.switch("alice") as net:
         program = net["alice"].start("sleep", "1000")
         helper = lan.process.running["process"].pid
-        guards = Path(f"/proc/{helper}/task/{helper}/children").read_text().split()
+        guards = children(helper).split()
         os.kill(int(guards[-1]), signal.SIGKILL)
         assert program.wait(20) == -signal.SIGKILL
         assert said(net["alice"], "echo", "again") == "again\n"
@@ -200,15 +200,19 @@ def test_ctrl_c_is_for_the_notebook_alone(net):
 def test_networks_with_programs_leave_nothing():
     lan.switch("alice").close()
     helper = lan.process.running["process"].pid
-    before = [sorted(os.listdir(f"/proc/{process}/fd")) for process in ("self", helper)]
+    before = [sorted(os.listdir(f"/proc/{process}/fd")) for process in ("self", helper)], children(helper)
     for _ in range(5):
         with lan.switch("alice", "bob") as net:
             for host in net:
                 host.start("sleep", "1000")
             spaces = namespaces(net)
         assert not inhabitants(spaces)
-    assert [sorted(os.listdir(f"/proc/{process}/fd")) for process in ("self", helper)] == before
-    assert Path(f"/proc/{helper}/task/{helper}/children").read_text() == ""
+    after = [sorted(os.listdir(f"/proc/{process}/fd")) for process in ("self", helper)], children(helper)
+    assert after == before
+
+
+def children(process):
+    return Path(f"/proc/{process}/task/{process}/children").read_text()
 
 
 @real
@@ -216,12 +220,12 @@ def test_networks_with_programs_leave_nothing():
 def test_100_networks_with_programs():
     lan.switch("alice").close()
     helper, spaces = lan.process.running["process"].pid, set()
+    before = children(helper)
     for _ in range(100):
         with lan.switch("alice", "bob") as net:
             net["alice"].start("sleep", "1000")
             spaces |= namespaces(net)
-    assert not inhabitants(spaces)
-    assert Path(f"/proc/{helper}/task/{helper}/children").read_text() == ""
+    assert not inhabitants(spaces) and children(helper) == before
 
 
 LISTINGS = {

@@ -3,11 +3,13 @@
 import os
 import socket
 import threading
+import time
 
 import pytest
 
 from udplab import lan
 from udplab.kit import flight as fates
+from udplab.kit.server import Server
 
 pytestmark = pytest.mark.skipif(lan.unavailable() is not None, reason=str(lan.unavailable()))
 
@@ -173,3 +175,20 @@ def test_a_film_that_is_too_long_says_so(path):
     with pytest.raises(OSError, match="more room"), net.record(room=1 << 17):
         for number in range(200):
             client.send(bytes(1000 + number))
+
+
+def test_the_log_of_a_server_tells_when_it_read(path):
+    net, server, client = path(1500, 1400)
+    server.close()
+    answering = Server(lambda data: b"answer", "", 1060, make_socket=net["server"].socket, clock=time.monotonic)
+    with answering, net.record() as film:
+        client.send(b"question")
+        film.read("client", client.recv(100))
+        film.log("server", answering)
+    film = film.only("UDP")
+    assert [(each.target[0], each.fate) for each in film] == [
+        ("router1", fates.FORWARDED), ("server", fates.DELIVERED), ("router1", fates.FORWARDED),
+        ("client", fates.DELIVERED),
+    ]  # fmt: skip
+    asked, answered = film[1], film[3]
+    assert asked.arrived < asked.taken < film[2].left < answered.arrived < answered.taken

@@ -54,13 +54,11 @@ def size_counts(number):
     return bytes(number), b"Your data was %d bytes long" % number
 
 
-FLOODED = {"2-1": ("Server(importlib.import_module('udplab.loopback.listing').respond)", size_counts)}
+FLOODED = {"listing": ("from udplab.loopback.listing import respond\nserver = Server(respond)", size_counts)}
 
 BROWSER = {
-    "name": NOTEBOOK,
-    "control": "datagrams (100 to 20,000)",
-    "twin": "{} round trips",
-    "long": ("pause (0 to 20 ms)", "2"),
+    "control": "datagrams (10 to 5,000)",
+    "moved": "sent {}",
     "exercise": ("exercise-count", "7", "7 is too small", "11"),
     "picture": ("playground.png", "JupyterLab Light"),
 }

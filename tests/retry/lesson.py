@@ -84,12 +84,12 @@ def id_comes_back(number):
     return token + b"probe", token + b"Your data was 5 bytes long"
 
 
-IMPORTS = "import random; from udplab.retry import listing as retry, lossy"
-BAD = "lossy.BadNetwork(.1, .1, duplicate=.3, reorder=.3, seed=1)"
-FLOODED = {  # an expression after IMPORTS, and what asks it
-    "2-2": ("Server(retry.respond)", id_comes_back),
-    "2-2 that loses half": ("Server(retry.forgetful(retry.respond, random.Random(1)))", id_comes_back),
-    "2-2 behind a bad network": (f"Server(retry.respond, make_socket=(network := {BAD}).socket)", id_comes_back),
+IMPORTS = "import random\nfrom udplab.retry.listing import forgetful, respond\n"
+NETWORK = "from udplab.retry.lossy import BadNetwork\nnetwork = BadNetwork(.1, .1, duplicate=.3, reorder=.3, seed=1)\n"
+FLOODED = {
+    "listing": (IMPORTS + "server = Server(respond)", id_comes_back),
+    "that loses half": (IMPORTS + "server = Server(forgetful(respond, random.Random(1)))", id_comes_back),
+    "behind a bad network": (IMPORTS + NETWORK + "server = Server(respond, make_socket=network.socket)", id_comes_back),
 }
 
 BROWSER = {

@@ -223,7 +223,7 @@ def test_bad_networks_give_no_wrong_answer(loss):
         pairs = experiments.ask_in_turn(server.address, 100, lambda: policies.fixed(0.001, 5), ids=True)
     assert len(pairs) == 100 and experiments.wrong(pairs) == 0
     if loss == 1:
-        assert all(answer is None for _, answer in pairs)
+        assert all(each.answer is None for each in pairs)
 
 
 def test_1000_questions_on_a_reused_socket_with_and_without_ids():
@@ -233,7 +233,7 @@ def test_1000_questions_on_a_reused_socket_with_and_without_ids():
         naive = experiments.ask_in_turn(server.address, 20, lambda: [5.0], ids=False)
         pairs = experiments.ask_in_turn(server.address, 1000, lambda: [5.0], ids=True)
     assert experiments.wrong(naive) == 19
-    assert experiments.wrong(pairs) == 0 and all(answer for _, answer in pairs)
+    assert experiments.wrong(pairs) == 0 and all(each.answer for each in pairs)
 
 
 # --- Odds ---
@@ -348,7 +348,7 @@ def test_late_answers_are_taken_for_the_next_question():
 
     with Server(behind) as server:
         pairs = experiments.ask_in_turn(server.address, 5, lambda: [5.0], ids=False)
-    assert [answer for _, answer in pairs] == [b"answer to question %d" % n for n in range(5)]
+    assert [each.answer for each in pairs] == [b"answer to question %d" % n for n in range(5)]
     assert experiments.wrong(pairs) == 5
 
 

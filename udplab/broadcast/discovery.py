@@ -12,7 +12,9 @@ import time
 from dataclasses import dataclass
 
 from udplab.broadcast import reach
-from udplab.kit.sockets import MAX_BYTES, PORT, arrivals
+from udplab.kit import flight as fates
+from udplab.kit.sockets import HEADERS, MAX_BYTES, PORT, arrivals, queued
+from udplab.kit.told import Hop, model
 
 # --- The protocol ---
 
@@ -71,7 +73,7 @@ def find(sock, address, service, wait=0.5, token=None, clock=time.perf_counter, 
 
 # --- All answer at once: reply implosion ---
 
-ROOM = 20  # stands in where no queue can be measured: about what Linux 6 keeps in 8,192 bytes asked for
+ROOM = 9  # stands in where no queue can be measured: about what Linux 6 keeps in 4,096 bytes asked for
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,7 @@ def lost(answers):
     return sum(answer.heard is None for answer in answers)
 
 
-def gather(net, delays, work=0.002, queue_bytes=8192, clock=time.perf_counter, sleep=time.sleep):
+def gather(net, delays, work=0.002, queue_bytes=4096, clock=time.perf_counter, sleep=time.sleep):
     """Broadcast a question, let every other host answer after its delay; return the list of `Answer`s.
 
     delays: seconds, one for each host but the first, which asks
@@ -180,7 +182,52 @@ def _wait_until(when, clock, sleep):
         sleep(left)
 
 
-def measure_room(net, queue_bytes=8192):
+def measure_room(net, queue_bytes=4096):
     """Return how many answers fit into the asker's queue: all come, and nobody reads until they have."""
     answers = gather(net, [0.0] * (len(net) - 1), work=0.0, queue_bytes=queue_bytes)
     return len(answers) - lost(answers)
+
+
+# --- The same as a film ---
+
+SMALL = 2048  # bytes of a receive buffer, for a film with few servers
+FEW = 4  # answers fit into it: about what Linux 6 keeps
+
+
+def measure_film(net):
+    """Return the film of a question to every other host, of their answers at once, and of what the asker then reads."""
+    asker, *hosts = net
+    with contextlib.ExitStack() as stack:
+        servers = {host.name: stack.enter_context(host.socket()) for host in hosts}
+        sock = stack.enter_context(asker.socket())
+        for server in servers.values():
+            server.bind(("", PORT))
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        sock.bind(("", PORT + 1))
+        for server in servers.values():  # so that no ARP holds an answer up
+            server.sendto(b"", (asker.address, PORT + 2))
+        asker.settle()
+        with net.record() as film:
+            sock.sendto(question(b"time", b"1"), (asker.broadcast, PORT))
+            asker.settle()
+            for name, server in servers.items():
+                data, peer = server.recvfrom(MAX_BYTES)
+                server.sendto(responder(b"time", name.encode())(film.read(name, data)), peer)
+            asker.settle()
+            for data in queued(sock):
+                film.read(asker.name, data)
+    return film.only("UDP")
+
+
+def predict_film(plan, reason):
+    """Return that film as the rules promise it; reason: why it is not measured."""
+    asker, *hosts = [host.name for host in plan]
+    hops = [Hop(asker, name, HEADERS + 11, words="the question", fate=fates.DELIVERED, at=0) for name in hosts]
+    for number, name in enumerate(hosts):
+        full = number >= FEW
+        hops.append(
+            Hop(name, asker, HEADERS + 19, words="an answer", fate=fates.DROPPED if full else fates.QUEUED,
+                why="the socket's queue is full" if full else "", at=2 + number, datagram=2 + number)
+        )  # fmt: skip
+    return model(plan, hops, reason, switched=True)

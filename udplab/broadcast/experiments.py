@@ -17,6 +17,7 @@ from udplab.broadcast.sending import named
 from udplab.kit.compared import Compared, compared
 from udplab.kit.server import Server
 from udplab.kit.sockets import PORT
+from udplab.lan.plan import plan_switch
 
 LOOPBACK = "127.255.255.255"  # the broadcast address of 127.0.0.0/8; Linux takes it, macOS reportedly does not
 END = b"end"  # sent last by an experiment: what was to come has come
@@ -101,6 +102,13 @@ def devices():
     return compared(sending.predict_devices(), on_lan, sending.measure_devices)
 
 
+def own(name):
+    """Return the broadcast addresses of a host's subnets, by interface, as its kernel tells them: a `Compared`."""
+    [host] = [host for host in PLAN if host.name == name]
+    predicted = {interface.name: interface.broadcast for interface in host.interfaces}
+    return compared(predicted, on_lan, sending.measure_own, name)
+
+
 # --- What it costs ---
 
 
@@ -137,7 +145,7 @@ def asks(client, **servers):
     return compared({peer: answer for peer, answer in predicted.items() if answer}, on_lan, measure)
 
 
-def implosion(delays, work=0.002, queue_bytes=8192):
+def implosion(delays, work=0.002, queue_bytes=4096):
     """Return the `Answer`s of as many servers as there are delays, as a `Compared`.
 
     delays: seconds after the question, one for each server
@@ -155,6 +163,15 @@ def implosion(delays, work=0.002, queue_bytes=8192):
     except OSError as error:
         reason = str(error)
     return Compared(discovery.predict_answers(delays, work, room), measured, reason)
+
+
+def implosion_film(servers=8):
+    """Return the film of a question and the answers of all servers at once, to an asker with a small queue."""
+    names = "asker", *(f"server{number}" for number in range(1, servers + 1))
+    try:
+        return on_lan(discovery.measure_film, names=names, beyond=())
+    except OSError as error:
+        return discovery.predict_film(plan_switch(names), str(error))
 
 
 # --- Multicast ---

@@ -1,4 +1,4 @@
-"""Multicast: who hears a group, and what it takes to join one; predicted by rules, measured on hosts of `udplab.lan`."""
+"""Multicast: who hears a group, and what it takes to join one; by rules, and on hosts of `udplab.lan`."""
 
 import contextlib
 import ipaddress
@@ -134,7 +134,8 @@ def hardware_address(group):
 def predict_joining(group):
     """Return the `Message`s that carol's interface sees when bob joins the group and then alice sends to it.
 
-    A host tells it by IGMPv3 to 224.0.0.22 (RFC 3376 section 4.2.14), or by MLDv2 to ff02::16 (RFC 3810 section 5.2.14).
+    A host tells of it by IGMPv3 to 224.0.0.22 (RFC 3376 section 4.2.14), or by MLDv2 to ff02::16 (RFC 3810 section
+    5.2.14).
     """
     kind, routers = ("MLD", "ff02::16") if ":" in group else ("IGMP", "224.0.0.22")
     return [Message(kind, routers, hardware_address(routers)), Message("UDP", group, hardware_address(group))]
@@ -173,7 +174,7 @@ def seen(tap, group, patience, kind=None):
 
 
 def read(frame):
-    """Return the `Message` in an Ethernet frame, or None: UDP, IGMP (protocol 2) or ICMPv6 behind a hop-by-hop header."""
+    """Return the `Message` in an Ethernet frame, or None. IGMP is protocol 2; MLD is behind a hop-by-hop header, 0."""
     to = frame[:6].hex(":")
     if frame[12:14] == b"\x08\x00":
         kind = {2: "IGMP", 17: "UDP"}.get(frame[23])

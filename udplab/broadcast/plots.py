@@ -88,9 +88,13 @@ def cost(ax, costs, title="What a message costs", you=None):
     ax.margins(x=0.1)
     ax.grid(axis="y", visible=False)
     ax.legend(fontsize=11)
+    return cost_words(costs)
+
+
+def cost_words(costs):
+    """Return a line for each `Cost` of a `Compared`, and the verdict."""
     lines = [
-        f"{each.way:19}  out: {each.datagrams} datagrams, {each.questions} ARP questions; "
-        f"to a bystander: {each.bystander}"
+        f"{each.way:19}  out: {each.datagrams} with UDP, {each.questions} with ARP; at a bystander: {each.bystander}"
         for each in costs.result
     ]
     return "\n".join([*lines, costs.verdict])

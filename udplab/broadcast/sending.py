@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import socket
+import struct
 
 from udplab.broadcast import hearing
 from udplab.broadcast.hearing import Hearing
@@ -124,6 +125,22 @@ def measure_devices(net):
         mouth.sendto(DATA, (net["alice"].broadcast, PORT))
         net["alice"].settle()
         return {name: bool(queued(ear)) for name, ear in ears.items()}
+
+
+def measure_own(net, name):
+    """Return the broadcast addresses of a host's subnets, by the names of its interfaces, as its kernel knows them.
+
+    ioctl SIOCGIFBRDADDR, 0x8919, fills in a struct ifreq: 16 bytes for the name, then a struct sockaddr_in
+    (netdevice(7)).
+    """
+    import fcntl  # Unix alone has it
+
+    found = {}
+    with net[name].socket() as sock:
+        for interface in net[name].interfaces:
+            told = fcntl.ioctl(sock, 0x8919, struct.pack("40s", interface.name.encode()))
+            found[interface.name] = socket.inet_ntoa(told[20:24])
+    return found
 
 
 def measure_forwarded(net, sender, destinations, binds):

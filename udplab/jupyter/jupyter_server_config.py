@@ -5,14 +5,15 @@ from urllib.parse import quote
 
 from jupyter_core.paths import jupyter_runtime_dir
 
-from udplab.jupyter.launch import sockets_fit
+from udplab.jupyter.launch import on_hub, sockets_fit
 
 c = get_config()  # noqa: F821 - Jupyter gives it to its files of settings
 
 c.ServerApp.root_dir = os.environ["UDPLAB_LESSONS"]
 # A workspace of our own: the tabs of other projects do not open here.
-c.LabApp.default_url = f"/lab/workspaces/udplab/tree/{quote(os.environ['UDPLAB_OPEN'])}"
-c.ServerApp.ip = "127.0.0.1"
+c.ServerApp.default_url = c.LabApp.default_url = f"/lab/workspaces/udplab/tree/{quote(os.environ['UDPLAB_OPEN'])}"
+if not on_hub():  # which says by itself where its servers listen
+    c.ServerApp.ip = "127.0.0.1"
 c.ServerApp.allow_root = True  # in a container one is often root, and a refusal would help nobody there
 
 # Other users of this machine cannot read what is sent by Unix sockets, and there are no ports to run out of.

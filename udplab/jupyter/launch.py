@@ -110,13 +110,22 @@ def main(originals, lessons, renew, arguments):
     first = copies.last_worked_on(originals, folder)
     if not (folder / first).exists():
         sys.exit(f"udplab: there are no lessons in {folder}. Name another folder with --lessons.")
-    say(f"your lessons are in {folder}. They open in your browser, or at the address below. To stop: Ctrl-C twice.")
+    if not on_hub():
+        say(f"your lessons are in {folder}. They open in your browser, or at the address below. To stop: Ctrl-C twice.")
     os.environ |= {"UDPLAB_LESSONS": str(folder), "UDPLAB_OPEN": first}  # for jupyter_server_config.py
     with contextlib.ExitStack() as stack:
         find_places(stack)
-        from jupyterlab.labapp import main as lab  # here, since it reads the environment when it is imported
-
+        # Imported here, since both read the environment when they are.
+        if on_hub():
+            from jupyterhub.singleuser import main as lab
+        else:
+            from jupyterlab.labapp import main as lab
         lab(arguments)
+
+
+def on_hub():
+    """Return whether a JupyterHub has started this process, for one of its users."""
+    return "JUPYTERHUB_API_TOKEN" in os.environ
 
 
 def add(lesson, originals, folder):

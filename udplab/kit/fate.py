@@ -256,7 +256,7 @@ class Judge:
         mine = [each for each in self.sockets or () if ports and each.port == ports[0]]
         connected = [each for each in mine if each.peer == (quoted.target, ports[1])]
         if connected and (packet.version, *packet.error[:2]) in HARD:
-            self.set(number, fates.PENDING, f"waits at the socket at port {ports[0]}: the next call on it fails")
+            self.set(number, fates.PENDING, "waits at the socket: the next call on it fails")
         elif mine:
             self.set(number, fates.TAKEN, "the kernel notes it; a socket that is not connected is not told")
         else:

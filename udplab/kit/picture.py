@@ -7,10 +7,8 @@ words and numbers. `show(draw, *records)` puts both under a notebook's cell. A r
 import base64
 import html
 import io
-import textwrap
 
 import matplotlib
-import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import display
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -43,19 +41,9 @@ STYLE = {
 }
 
 
-def use_style():
-    """Give the plots of this kernel the look of the lessons.
-
-    It loads Matplotlib's backend too, which would else be loaded by the first plot: an interrupt just then leaves
-    half a backend, and no plot works until the kernel is restarted.
-    """
-    plt.switch_backend(plt.get_backend())
-    plt.rcParams.update(STYLE)
-
-
 def style():
     """Return a context manager in which plots have that look, for figures that are drawn outside of a cell."""
-    return plt.rc_context(STYLE)
+    return matplotlib.rc_context(STYLE)
 
 
 def figure(width=8.0, height=4.0, layout="constrained"):
@@ -121,25 +109,10 @@ def your_line(ax, value, words, axis="y"):
         line(value, linestyle=":", color="black", linewidth=2.5, label=f"you: {words}", zorder=4)
 
 
-def axes(ax=None, **size):
-    """Return `ax`, or the Axes of a new figure."""
-    return ax or plt.subplots(**size)[1]
-
-
 def below(ax, more=()):
     """Put the legend under the plot, where it covers nothing. more: further entries, as handles."""
     handles = [*ax.get_legend_handles_labels()[0], *more]
     ax.figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=11)
-
-
-def titled(text, measured, reason=None):
-    """Return a plot's title, which says where a prediction stands alone, and why. measured: None in that case."""
-    return text if measured is not None else "\n".join([f"Predicted: {text}", *no_measurement(reason)])
-
-
-def no_measurement(reason):
-    """Return the lines of a title that say why nothing was measured, short enough to stand over a plot."""
-    return textwrap.wrap(f"No measurement: {reason}", 54) if reason else []
 
 
 def unit(seconds):
@@ -189,8 +162,3 @@ def hollow_and_full():
     look = {"marker": "o", "linestyle": "", "color": GREY, "markersize": 9}
     hollow = Line2D([], [], markerfacecolor="white", markeredgewidth=2, label="hollow: predicted", **look)
     return [hollow, Line2D([], [], label="full: measured", **look)]
-
-
-def not_measured(measured, reason):
-    """Return the line of a text twin that says so."""
-    return [] if measured is not None or not reason else [f"only predicted: {reason}"]

@@ -32,7 +32,7 @@ class Stage(anywidget.AnyWidget):
     sliders: a list of dicts: link, name, min, max, step, value, and unit in words if there is one
     """
 
-    _esm = HERE / "stage.js"
+    _esm = "".join((HERE / name).read_text(encoding="utf-8") for name in ("drawing.js", "stage.js"))
     _css = HERE / "stage.css"
     _scene = traitlets.Dict().tag(sync=True)
     film = traitlets.Instance(Film)

@@ -42,16 +42,23 @@ def outcome(flight):
 
 
 def story(film, shown=SHOWN):
-    """Return the text of a film: a line for what left together, and for each note, in the order of time.
+    """Return the text of a film: datagram by datagram, link by link, a line for what left together; and the notes.
 
-    Of a long film only the first and the last lines are told.
+    So the lines are the same, but for their times, however the pieces of a datagram overtook each other. Of a long film
+    only the first and the last lines are told.
     """
-    at, told = teller(film), {}
+    at, order, depth = teller(film), {name: number for number, name in enumerate(film.hosts)}, []
+    begun, told = {}, {}  # when each datagram left first; flights that one line tells, by what puts it into its place
     for flight in film:
-        key = flight.left, flight.source[0], flight.words, outcome(flight), flight.taken
-        told.setdefault(key, []).append(flight)
-    lines = [(key[0], _flights(at, flights)) for key, flights in told.items()]
-    lines += [(note.time, f"{at(note.time)}, {note.host}: {note.words}") for note in film.notes]
+        depth.append(0 if flight.cause is None or flight.cause >= len(depth) else depth[flight.cause] + 1)
+        first = begun.setdefault(flight.datagram, flight.left)
+        place = first, flight.datagram, depth[-1], flight.part[0], order[flight.source[0]]
+        told.setdefault((place, flight.left, flight.words, outcome(flight), flight.taken), []).append(flight)
+    lines = []
+    for (place, left, *_), flights in told.items():
+        flights.sort(key=lambda flight: order[flight.target[0]])
+        lines.append(((*place, min(order[flight.target[0]] for flight in flights), left), _flights(at, flights)))
+    lines += [((note.time,), f"{at(note.time)}, {note.host}: {note.words}") for note in film.notes]
     lines = [line for _, line in sorted(lines, key=lambda each: each[0])]
     if len(lines) > shown:
         half = shown // 2
@@ -63,18 +70,24 @@ def story(film, shown=SHOWN):
 def summary(film):
     """Return how many frames there were and what became of them, in a line."""
     counts = collections.Counter(flight.fate for flight in film)
-    told = ", ".join(f"{count} {fate}" for fate, count in counts.items()) or "nothing moved"
+    told = ", ".join(f"{counts[fate]} {fate}" for fate in sorted(counts)) or "nothing moved"
     return f"{len(film)} frame{'s' * (len(film) != 1)} in {teller(film)(film.length)}: {told}."
 
 
 def _flights(at, flights):
-    first, targets = flights[0], ", ".join(flight.target[0] for flight in flights)
+    first, targets = flights[0], _counted(flight.target[0] for flight in flights)
     arrived = max((flight.arrived for flight in flights if flight.arrived is not None), default=None)
     until = "" if arrived is None else f" to {at(arrived)}"
     line = f"{at(first.left)}{until}, {first.source[0]} to {targets}: {first.words}: {outcome(first)}"
     if first.taken is not None and first.fate in (fates.DELIVERED, fates.PENDING):
         line += f", read at {at(first.taken)}"
     return line
+
+
+def _counted(names):
+    """Return names as text, each once; with how often, where that is more."""
+    counts = collections.Counter(names)
+    return ", ".join(name if count == 1 else f"{name} ({count} times)" for name, count in counts.items())
 
 
 def events(film):
@@ -92,6 +105,6 @@ def events(film):
     for note in film.notes:
         told.setdefault(note.time, {}).setdefault(f"{note.host}: {note.words}", [])
     return [
-        (time, " ".join(f"{words}{', '.join(targets)}." for words, targets in told[time].items()))
+        (time, " ".join(f"{words}{_counted(targets)}." for words, targets in told[time].items()))
         for time in sorted(told)
     ]

@@ -45,8 +45,7 @@ def run_on_two_hosts(server, client, patience=10.0):
             done = net["alice"].run("python", client, "bob", str(PORT), timeout=patience, **pipes).stdout
         except subprocess.TimeoutExpired as expired:
             done = (expired.stdout or b"") + b"(no end after %g s, so it was ended)" % patience
-        serving.terminate()
-        served = serving.communicate(timeout=patience)[0]
+    served = serving.communicate()[0]  # it has ended with the network
     return Printed(*(tuple(text.decode("utf-8", "replace").splitlines()) for text in (served, done)))
 
 
@@ -125,8 +124,7 @@ def landings_in_words(both):
         fate = "nothing" if each.heard is None else shown(each.heard)
         told = "is told" if each.told else "is told nothing"
         lines.append(
-            f"{each.name:>9}: {shown(each.payload)} on the wire, checksum {each.checksum}: bob's program gets {fate}, "
-            f"alice's {told}"
+            f"{each.name:>9}: {shown(each.payload, 40)}, checksum {each.checksum}: bob gets {fate}, alice {told}"
         )
     return "\n".join([*lines, both.verdict])
 

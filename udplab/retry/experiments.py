@@ -5,7 +5,9 @@ import dataclasses
 import random
 import socket
 import threading
+import time
 
+from udplab.kit.calm import uninterrupted
 from udplab.kit.quick import FastForward
 from udplab.kit.server import Server
 from udplab.kit.sockets import HOST, MAX_BYTES, connect, queued
@@ -85,6 +87,35 @@ def spent(outcome):
     return outcome.attempts[-1].ended - outcome.attempts[0].at
 
 
+# --- Junk ---
+
+
+@contextlib.contextmanager
+def noisy(seconds=0.3, every=0.01):
+    """Give a connected socket whose partner sends it junk for so many seconds, and never an answer.
+
+    every: seconds from one datagram to the next
+    """
+    over = threading.Event()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as partner:
+        partner.bind((HOST, 0))
+        with connect(*partner.getsockname()) as sock:
+
+            def talk():
+                deadline = time.monotonic() + seconds
+                while time.monotonic() < deadline and not over.wait(every):
+                    partner.sendto(b"junk", sock.getsockname())
+
+            talker = threading.Thread(target=talk, name="udplab junk", daemon=True)
+            with uninterrupted():
+                talker.start()
+            try:
+                yield sock
+            finally:
+                over.set()
+                talker.join()
+
+
 # --- Late answers ---
 
 
@@ -95,22 +126,36 @@ def echo(data):
 
 
 def ask_in_turn(address, count, delays, ids):
-    """Ask questions 1, 2, 3 ... over one socket; return a list of (question, answer), answer None for none.
+    """Ask questions 1, 2, 3 ... over one socket; return a list of `request.Outcome`.
 
     delays: a function that returns a policy; ids: whether to use request IDs
     """
-    pairs = []
     with connect(*address) as sock:
-        for number in range(1, count + 1):
-            question = f"question {number}".encode("ascii")
-            outcome = request(sock, question, delays(), token=None if ids else b"")
-            pairs.append((question, outcome.answer))
-    return pairs
+        questions = [f"question {number}".encode("ascii") for number in range(1, count + 1)]
+        return [request(sock, question, delays(), token=None if ids else b"") for question in questions]
 
 
-def wrong(pairs):
+def wrong(outcomes):
     """Return how many questions got the answer to another question."""
-    return sum(answer is not None and answer != b"answer to " + question for question, answer in pairs)
+    return sum(each.answer is not None and each.answer != b"answer to " + each.question for each in outcomes)
+
+
+# --- Sent again, executed twice ---
+
+
+def at_most_once(respond, memory):
+    """Return a function like `respond` that executes a request once, and answers from memory when it comes again.
+
+    memory: a dict, empty at first, from each request ID to its answer. How long it must be kept: RFC 7252, section 4.5
+    """
+
+    def once(data):
+        token, _ = split(data)
+        if token not in memory:
+            memory[token] = respond(data)
+        return memory[token]
+
+    return once
 
 
 # --- The herd ---
@@ -125,6 +170,7 @@ class Herd:
     served: datagrams that the server read in each step
     dropped: datagrams for which its receive queue had no room
     left: clients that gave up
+    travels: for each datagram (the client's number, step of the send, step in which it was read or None)
     """
 
     step: float
@@ -132,6 +178,7 @@ class Herd:
     served: list
     dropped: int
     left: int
+    travels: list = dataclasses.field(default_factory=list)
 
 
 def herd(delays, clients=100, capacity=10, step=0.01, queue_bytes=8192, seed=1):
@@ -146,12 +193,11 @@ def herd(delays, clients=100, capacity=10, step=0.01, queue_bytes=8192, seed=1):
     rng = random.Random(f"{seed} herd")
     policies = [iter(delays(rng)) for _ in range(clients)]
     due = {client: round(next(policy) / step) for client, policy in enumerate(policies)}
-    arrived, served, left = [], [], 0
+    arrived, served, left, sent, read = [], [], 0, {}, {}
     kind = socket.AF_INET, socket.SOCK_DGRAM
     with socket.socket(*kind) as server, socket.socket(*kind) as sender:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, queue_bytes)
         server.bind((HOST, 0))
-        server.setblocking(False)
         while due:
             now = len(arrived)
             waits = {client: next(policies[client], None) for client, at in due.items() if at == now}
@@ -160,15 +206,17 @@ def herd(delays, clients=100, capacity=10, step=0.01, queue_bytes=8192, seed=1):
                     del due[client]
                     left += 1
                 else:
-                    sender.sendto(client.to_bytes(4, "big"), server.getsockname())
+                    sender.sendto(b"%d" % len(sent), server.getsockname())
+                    sent[len(sent)] = client, now
                     due[client] = now + max(1, round(wait / step))
             arrived.append(sum(wait is not None for wait in waits.values()))
-            read = queued(server, capacity)
-            for data in read:
-                due.pop(int.from_bytes(data, "big"), None)
-            served.append(len(read))
-        dropped = sum(arrived) - sum(served) - len(queued(server))
-    return Herd(step, arrived, served, dropped, left)
+            numbers = [int(data) for data in queued(server, capacity)]
+            for number in numbers:
+                read[number] = now
+                due.pop(sent[number][0], None)
+            served.append(len(numbers))
+        dropped = len(sent) - len(read) - len(queued(server))
+    return Herd(step, arrived, served, dropped, left, [(*each, read.get(number)) for number, each in sent.items()])
 
 
 # --- An adaptive wait ---

@@ -26,10 +26,34 @@ def internet(first=1.0, limit=16.0):
     return exponential(max(first, 1.0), limit)
 
 
+class Budget:
+    """A retry budget, kept in a token bucket: so that many questions in vain do not become many more.
+
+    Each question puts a share of a token in, each further send of a question takes a whole one out. An empty bucket
+    means: not again. (M. Brooker, "Fixing retries with token buckets and circuit breakers", 2022, pays for answers.)
+
+    share: tokens that a question puts in; most: how many the bucket holds. It is full at first.
+    """
+
+    def __init__(self, share=0.1, most=10):
+        self.share, self.most, self.tokens = share, most, most
+
+    def delays(self, waits):
+        """Yield the waits of a policy (seconds), as long as there are tokens."""
+        self.tokens = min(self.tokens + self.share, self.most)
+        for number, wait in enumerate(waits):
+            if number > 0:
+                if self.tokens < 1:
+                    return
+                self.tokens -= 1
+            yield wait
+
+
 class Rto:
     """A wait that follows the round trips: the retransmission timeout of TCP (RFC 6298), in seconds.
 
-    granularity: the step of the clock; lowest, highest: bounds. The RFC wants 1 s and at least 60 s.
+    granularity: the step of the clock; lowest, highest: bounds. The RFC says that it SHOULD be 1 s at least (section
+    2.4; Linux' TCP takes 0.2 s), and that a highest value is 60 s at least.
     """
 
     def __init__(self, granularity=0.001, lowest=1.0, highest=60.0):
