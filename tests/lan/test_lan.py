@@ -3,6 +3,7 @@
 And the lessons that need it, where it cannot be had.
 """
 
+import contextlib
 import errno
 import gc
 import json
@@ -18,6 +19,7 @@ import textwrap
 import threading
 import time
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from hypothesis import given
@@ -98,11 +100,17 @@ def gone(pid):
 def test_plan_of_a_switch():
     alice, bob, dave, router = plan_switch(("alice", "bob"), ("dave",), ("bob",))
     assert [h.interfaces[0].address for h in (alice, bob, dave)] == ["10.0.0.1", "10.0.0.2", "10.0.1.1"]
-    assert alice.routes == (("default", "10.0.0.254"),) and bob.routes == ()
-    assert dave.routes == (("default", "10.0.1.254"),)
+    assert alice.routes == (("default", "10.0.0.254"),) and bob.routes == bob.routes6 == ()
+    assert dave.routes == (("default", "10.0.1.254"),) and dave.routes6 == (("default", "fd75:6470:6c61:1::fe"),)
     assert [i.address for i in router.interfaces] == ["10.0.0.254", "10.0.1.254"] and router.forwards
     assert alice.interfaces[0].broadcast == "10.0.0.255" and alice.interfaces[0].mac == "02:00:0a:00:00:01"
     assert alice.interfaces[0].link_local == "fe80::aff:fe00:1"
+
+
+def test_a_narrow_link_carries_no_ipv6():
+    client, router, server = plan_path((1279, 1280))
+    assert client.interfaces[0].address6 is None and server.interfaces[0].address6 == "fd75:6470:6c61:2::2"
+    assert client.routes6 == () and router.routes6 == (("default", "fd75:6470:6c61:2::2"),)
 
 
 def test_a_switch_alone_has_no_routes():
@@ -114,7 +122,11 @@ def test_plan_of_a_path():
     assert [i.address for i in one.interfaces] == ["10.0.1.2", "10.0.2.1"]
     assert [i.mtu for i in two.interfaces] == [1400, 1280]
     assert two.routes == (("default", "10.0.3.2"), ("10.0.1.0/24", "10.0.2.1"))
+    assert two.routes6 == (("default", "fd75:6470:6c61:3::2"), ("fd75:6470:6c61:1::/64", "fd75:6470:6c61:2::1"))
     assert server.routes == (("default", "10.0.3.1"),) and client.routes == (("default", "10.0.1.2"),)
+    assert server.routes6 == (("default", "fd75:6470:6c61:3::1"),)
+    assert client.routes6 == (("default", "fd75:6470:6c61:1::2"),)
+    assert [each.address6 for each in two.interfaces] == ["fd75:6470:6c61:2::2", "fd75:6470:6c61:3::1"]
     assert [h.forwards for h in (client, one, two, server)] == [False, True, True, False]
 
 
@@ -180,17 +192,9 @@ def test_names_are_lists(wrong):
         plan_switch((["alice", "bob"],))
 
 
-def test_without_pyroute2(monkeypatch):
-    lan.stop()
-    monkeypatch.setattr(sys, "platform", "linux")
-    monkeypatch.setitem(sys.modules, "pyroute2", None)
-    assert "pyroute2 is missing" in lan.unavailable()
-
-
 def test_without_pidfd(monkeypatch):
     lan.stop()
     monkeypatch.setattr(sys, "platform", "linux")
-    monkeypatch.setitem(sys.modules, "pyroute2", sys.modules["json"])  # any module that has a spec
     monkeypatch.delattr(os, "pidfd_open", raising=False)
     assert "did not start" in lan.unavailable()
 
@@ -202,7 +206,6 @@ def test_without_a_socket_to_the_helper(monkeypatch, problem):
 
     lan.stop()
     monkeypatch.setattr(sys, "platform", "linux")
-    monkeypatch.setitem(sys.modules, "pyroute2", sys.modules["json"])  # any module that has a spec
     monkeypatch.setattr(socket, "socketpair", refuse)
     assert lan.unavailable() == f"the LAN's helper process did not start: {problem}"
 
@@ -214,7 +217,7 @@ def test_a_helper_that_has_gone_is_told(monkeypatch):
 
     def answer_once(theirs):
         kept.append(theirs.dup())
-        kept[0].send(json.dumps({"number": 1, "passed": 0, "indexes": {"alice": {"eth0": 2}}}).encode())
+        kept[0].send(json.dumps({"number": 1, "passed": 0, "ipv6": True, "indexes": {"alice": {"eth0": 2}}}).encode())
 
     monkeypatch.setattr(lan.process, "hand_over", answer_once)
     monkeypatch.setattr(lan.process, "unavailable", lambda: None)
@@ -331,7 +334,7 @@ def test_second_subnet():
 
 @real
 @pytest.mark.skipif(not Path("/proc/net/if_inet6").exists(), reason="IPv6 is off on this machine")
-def test_ipv6_link_local_and_multicast():
+def test_ipv6_within_beyond_and_to_all():
     with lan.switch("alice", "bob", beyond=("dave",)) as net:
         hears = {}
         for name in ("bob", "dave"):
@@ -339,8 +342,14 @@ def test_ipv6_link_local_and_multicast():
             hears[name].bind(("::", PORT))
             hears[name].settimeout(2)
         sender = net["alice"].socket(socket.AF_INET6)
-        sender.sendto(b"one", (net["bob"].link_local, PORT, 0, net["alice"].index()))
-        assert hears["bob"].recvfrom(9)[1][0] == net["alice"].link_local
+        for here, there, scope in [
+            (net["alice"].address6, net["bob"].address6, 0),
+            (net["alice"].link_local, net["bob"].link_local, net["alice"].index()),
+        ]:
+            sender.sendto(b"one", (there, PORT, 0, scope))
+            assert hears["bob"].recvfrom(9)[1][0] == here
+        sender.sendto(b"far", (net["dave"].address6, PORT))
+        assert hears["dave"].recvfrom(9)[:2][0] == b"far"
         sender.sendto(b"all", ("ff02::1", PORT, 0, net["alice"].index()))
         assert hears["bob"].recv(9) == b"all"
         settle(net["dave"])
@@ -352,29 +361,27 @@ def test_which_ipv6_addresses_are_usable():
     from udplab.lan import building
 
     address = "fe800000000000000000000000000001 02 40 20"
-    table = f"{address} 80     eth0\n{address} c0     eth1\n{address} 40 eth2\n{address} 00 lo\n"
-    assert building.usable(table) == {"eth0", "lo"} and building.usable("") == set()
+    table = "".join(f"{address} {flags} {name}\n" for flags, name in [("80", "eth0"), ("80", "eth0"), ("80", "eth1")])
+    table += f"{address} c0 eth2\n{address} 80 eth2\n{address} 80     lo\n"
+    assert building.usable(table) == {"eth0"} and building.usable("") == set()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only there networks are built")
 def test_who_waits_for_ipv6_addresses(monkeypatch):
-    """Not where IPv6 is off; otherwise until the last one is there."""
+    """Not where a link carries no IPv6, nor where this kernel has none; otherwise until the last one is there."""
     from udplab.lan import building
 
-    tables = ["f 02 40 20 c0 eth0\nf 02 40 20 80 eth1\n", "f 02 40 20 80 eth0\nf 02 40 20 80 eth1\n"]
-    files = {f"/proc/sys/net/ipv6/conf/eth{number}/disable_ipv6": f"{number // 2}\n" for number in range(3)}
-
-    class Proc(type(Path())):
-        def exists(self):
-            return str(self) in files
-
-        def read_text(self):
-            return tables.pop(0) if self.name == "if_inet6" else files[str(self)]
-
-    monkeypatch.setattr(building, "Path", Proc)
-    building.wait_for_link_local(["eth2", "eth3"])  # switched off, and a kernel without it
-    assert len(tables) == 2
-    building.wait_for_link_local(["eth0", "eth1", "eth2"])
+    local, ours = "f 02 40 20 80 {0}\n", "f 02 40 00 {1} {0}\n"
+    ready = "".join((local + ours).format(name, "82") for name in ("eth0", "eth1"))
+    tables = [local.format("eth0"), ready.replace("82 eth1", "c2 eth1"), ready]
+    monkeypatch.setattr(building, "Path", lambda path: mock.Mock(read_text=lambda: tables.pop(0)))
+    monkeypatch.setattr(building, "HAS_IPV6", False)
+    links = [{"name": name, "address6": "fd75::1" if name != "eth2" else None} for name in ("eth0", "eth1", "eth2")]
+    building.wait_for_ipv6(links)
+    monkeypatch.setattr(building, "HAS_IPV6", True)
+    building.wait_for_ipv6(links[2:])
+    assert len(tables) == 3
+    building.wait_for_ipv6(links)
     assert tables == []
 
 
@@ -466,6 +473,31 @@ def test_path_mtu_is_learnt_from_icmp():
         assert (code, type_, icmp_code, mtu) == (errno.EMSGSIZE, 3, 4, 1400)
         router = socket.inet_ntoa(ancillary[0][2][20:24])
         assert router == net["router1"].interface("eth0").address
+
+
+@real
+@pytest.mark.skipif(not Path("/proc/net/if_inet6").exists(), reason="IPv6 is off on this machine")
+def test_path_mtu_is_learnt_from_packet_too_big():
+    """The IPv6 way, through routers; and not from routers that are silent."""
+    ipv6_mtu_discover, do, ipv6_mtu = 23, 2, 24  # linux/in6.h
+    with lan.path(1500, 1400, 1300) as net:
+        server, client = net["server"].socket(socket.AF_INET6), net["client"].socket(socket.AF_INET6)
+        server.bind(("::", PORT))
+        client.setsockopt(socket.IPPROTO_IPV6, ipv6_mtu_discover, do)
+        client.connect((net["server"].address6, PORT))
+        net["router1"].send_icmp(False)
+        for believed in (1500, 1400, 1300):
+            with contextlib.suppress(OSError):  # "too long", as old news
+                client.send(b"old news?")
+            client.send(bytes(believed - 48))
+            settle(net["client"])
+            if believed == 1500:
+                assert client.getsockopt(socket.IPPROTO_IPV6, ipv6_mtu) == 1500
+                net["router1"].send_icmp(True)
+                client.send(bytes(1452))
+                settle(net["client"])
+            assert client.getsockopt(socket.IPPROTO_IPV6, ipv6_mtu) == max(believed - 100, 1300)
+        assert 1252 in map(len, heard(server))
 
 
 @real

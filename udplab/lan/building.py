@@ -9,17 +9,25 @@ import struct
 import time
 from pathlib import Path
 
+from udplab.lan import netlink
+from udplab.lan.netlink import Kernel
+
 CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000  # sched.h
 SWITCH = ""  # the namespace of the bridges: a name that no host can have
+FIRST = 20  # the index of a host's eth0; below are lo and the tunnels that some kernels put into each namespace
+BRIDGES, PORTS = 1000, 10_000  # the first index of a bridge, and of its ports: as many apart as there are hosts at most
+UP, FORWARDING = 6, 3  # IF_OPER_UP (linux/if.h), BR_STATE_FORWARDING (linux/if_bridge.h)
 SYSCTLS = {
     "ipv4/conf/all/rp_filter": 0,  # otherwise taken from the machine: the same network everywhere
     "ipv4/conf/default/rp_filter": 0,
     "ipv4/conf/all/bc_forwarding": 0,  # a router does not forward a broadcast (RFC 2644)
     "ipv4/icmp_ratelimit": 0,  # every error is reported, not one a second
+    "ipv6/icmp/ratelimit": 0,
     "ipv6/conf/default/addr_gen_mode": 0,  # link-local addresses come from the MAC address
-    "ipv6/conf/default/accept_dad": 0,  # link-local addresses are usable at once
+    "ipv6/conf/default/accept_dad": 0,  # addresses are usable at once
     "ipv6/conf/default/router_solicitations": 0,  # no stray frames in a capture
 }
+HAS_IPV6 = os.path.exists("/proc/sys/net/ipv6")
 
 
 def namespace_call(name, *args):
@@ -31,13 +39,12 @@ def namespace_call(name, *args):
 
 
 def write_sysctl(name, value):
-    Path("/proc/sys/net", name).write_text(str(value))
-
-
-def iproute():
-    from pyroute2 import IPRoute  # late: the namespaces come first, and a missing package is told in words
-
-    return IPRoute()
+    """Set what /proc/sys/net/NAME holds. Not by pathlib, which takes four times as long."""
+    descriptor = os.open(f"/proc/sys/net/{name}", os.O_WRONLY)
+    try:
+        os.write(descriptor, str(value).encode())
+    finally:
+        os.close(descriptor)
 
 
 def new_namespace(forwards=False, silent=False):
@@ -46,10 +53,14 @@ def new_namespace(forwards=False, silent=False):
     silent: no host, so nothing in it may speak: IPv6 would, unasked
     """
     namespace_call("unshare", CLONE_NEWNET)
-    settings = SYSCTLS | {"ipv4/ip_forward": int(forwards), "ipv6/conf/default/disable_ipv6": int(silent)}
+    settings = SYSCTLS | ({"ipv6/conf/default/disable_ipv6": 1} if silent else {})
+    if forwards:
+        settings |= {"ipv4/ip_forward": 1, "ipv6/conf/all/forwarding": 1}
     for name, value in settings.items():
-        if Path("/proc/sys/net", name).exists():  # IPv6 can be off, bc_forwarding is from Linux 5.0
+        try:
             write_sysctl(name, value)
+        except FileNotFoundError:  # IPv6 can be off, bc_forwarding is from Linux 5.0
+            continue
     return os.open("/proc/self/ns/net", os.O_RDONLY)
 
 
@@ -63,86 +74,85 @@ def build(network, hosts, switched):
         network[host["name"]] = new_namespace(host["forwards"])
     links = {}
     for host in hosts:
-        for interface in host["interfaces"]:
-            links.setdefault(interface["link"], []).append((network[host["name"]], interface))
-    for number, ends in links.items():
-        if switched:
-            join_by_switch(network[SWITCH], number, ends)
-        else:
+        for index, interface in enumerate(host["interfaces"], start=FIRST):
+            links.setdefault(interface["link"], []).append((network[host["name"]], index, interface))
+    if switched:
+        join_by_switches(network[SWITCH], links)
+    else:
+        for ends in links.values():
             join_by_cable(*ends)
     indexes = {}
     for host in hosts:
+        indexes[host["name"]] = {each["name"]: index for index, each in enumerate(host["interfaces"], start=FIRST)}
         namespace_call("setns", network[host["name"]], CLONE_NEWNET)
-        with iproute() as ip:
-            indexes[host["name"]] = configure(ip, host)
-            if switched:  # the other end is up already: no need to come back
-                wait_until_up(ip, indexes[host["name"]].values())
-    for name in [SWITCH] if switched else network:
-        namespace_call("setns", network[name], CLONE_NEWNET)
-        with iproute() as ip:
-            wait_until_up(ip, [link["index"] for link in ip.get_links() if not carries(link)])
+        configure(host)
+    if switched:
+        namespace_call("setns", network[SWITCH], CLONE_NEWNET)
+        with Kernel() as kernel:
+            wait_until_up(kernel, [port(link, place)[1] for link, ends in links.items() for place in range(len(ends))])
     for host in hosts:
         namespace_call("setns", network[host["name"]], CLONE_NEWNET)
-        wait_for_link_local([each["name"] for each in host["interfaces"] if each["mtu"] >= 1280])  # IPv6's least MTU
+        with Kernel() as kernel:
+            wait_until_up(kernel, indexes[host["name"]].values())
+        wait_for_ipv6(host["interfaces"])
     return indexes
 
 
+def configure(host):
+    """Set the interfaces of the host in whose namespace we are up, and give it its addresses and routes."""
+    requests = [netlink.change(1)]  # lo
+    for index, interface in enumerate(host["interfaces"], start=FIRST):
+        requests += addresses(index, interface)
+    with Kernel() as kernel:
+        kernel.send(*requests, *(netlink.route(*each) for each in routes(host)))
+
+
 def veth_end(namespace, interface):
-    return {
-        "ifname": interface["name"],
-        "address": interface["mac"],
-        "mtu": interface["mtu"],
-        "net_ns_fd": namespace,
-    }
-
-
-def port_name(link, place):
-    return f"port{link}.{place}"
+    """Return the details of a host's interface, for `netlink.veth`."""
+    return {key: interface[key] for key in ("name", "mac", "mtu")} | {"namespace": namespace}
 
 
 def join_by_cable(near, far):
-    """One veth pair between two hosts."""
+    """One veth pair between two hosts. Each is (namespace, index, interface)."""
     namespace_call("setns", near[0], CLONE_NEWNET)
-    with iproute() as ip:
-        ip.link("add", kind="veth", **veth_end(*near), peer=veth_end(*far))
+    with Kernel() as kernel:
+        kernel.send(netlink.veth(veth_end(near[0], near[2]), near[1], veth_end(far[0], far[2]), far[1]))
 
 
-def join_by_switch(namespace, number, ends):
-    """A bridge, and a veth pair from it to each host. Without STP a port forwards as soon as it is up."""
+def port(link, place):
+    """Return the name and the index of a switch's port. place: which host on that link, counted from 0."""
+    return f"port{link}.{place}", PORTS + 1000 * link + place
+
+
+def join_by_switches(namespace, links):
+    """For each link a bridge, and a veth pair from it to each host. Without STP a port forwards as soon as it is up."""
     namespace_call("setns", namespace, CLONE_NEWNET)
-    with iproute() as ip:
-        bridge = f"switch{number}"
-        ip.link("add", ifname=bridge, kind="bridge", br_stp_state=0, br_forward_delay=0, br_mcast_snooping=0)
-        index = ip.link_lookup(ifname=bridge)[0]
-        ip.link("set", index=index, state="up")
-        for port, (host, interface) in enumerate(ends):
-            ip.link(
-                "add",
-                ifname=port_name(number, port),
-                kind="veth",
-                mtu=interface["mtu"],
-                master=index,
-                state="up",
-                peer=veth_end(host, interface),
-            )
+    requests = []
+    for link, ends in links.items():
+        requests.append(netlink.bridge(f"switch{link}", BRIDGES + link, forward_delay=0, stp=0, snooping=0))
+        for place, (host, index, interface) in enumerate(ends):
+            name, number = port(link, place)
+            near = {"name": name, "mtu": interface["mtu"], "master": BRIDGES + link}
+            requests.append(netlink.veth(near, number, veth_end(host, interface), index))
+    with Kernel() as kernel:
+        kernel.send(*requests)
 
 
-def configure(ip, host):
-    """Give a host its addresses and routes; returns {interface: index}."""
-    indexes = {link.get_attr("IFLA_IFNAME"): link["index"] for link in ip.get_links()}
-    ip.link("set", index=indexes["lo"], state="up")
-    for interface in host["interfaces"]:
-        configure_interface(ip, indexes[interface["name"]], interface)
-    for destination, router in host["routes"]:
-        ip.route("add", dst=destination, gateway=router)
-    return {interface["name"]: indexes[interface["name"]] for interface in host["interfaces"]}
-
-
-def configure_interface(ip, index, interface):
+def addresses(index, interface):
+    """Return the requests that set an interface up with its addresses, and have its checksums computed."""
     compute_checksums(interface["name"])
-    address = {"address": interface["address"], "prefixlen": interface["prefix"]}
-    ip.addr("add", index=index, broadcast=interface["broadcast"], **address)
-    ip.link("set", index=index, state="up")
+    requests = [
+        netlink.change(index),
+        netlink.address(index, interface["address"], interface["prefix"], interface["broadcast"]),
+    ]
+    if HAS_IPV6 and interface["address6"]:
+        requests.append(netlink.address(index, interface["address6"], 64))
+    return requests
+
+
+def routes(host):
+    """Return a host's routes that this kernel can have, as (destination, router)."""
+    return [*host["routes"], *(host["routes6"] if HAS_IPV6 else ())]
 
 
 def compute_checksums(interface):
@@ -153,25 +163,29 @@ def compute_checksums(interface):
         fcntl.ioctl(anywhere, 0x8946, request)  # SIOCETHTOOL
 
 
-def wait_until_up(ip, waiting):
+def wait_until_up(kernel, indexes):
     """Return when the links with these indexes carry frames.
 
     The kernel switches one end of a veth pair, and the port of a bridge, on from a work queue of its own a
     moment after "up"; what is sent before that is dropped. Asking for a link makes recent kernels do it now.
     """
     deadline = time.monotonic() + 20  # s; the kernel's one lock for all networks may be taken
-    while waiting := [index for index in waiting if not carries(ip.get_links(index)[0])]:
+    waiting = list(indexes)
+    while True:
+        links = kernel.links(*waiting)
+        waiting = [each for each, (_, state, port) in links.items() if state != UP or port not in (None, FORWARDING)]
+        if not waiting:
+            return
         if time.monotonic() > deadline:
             raise TimeoutError("the links did not come up within 20 s")
 
 
-def wait_for_link_local(names):
-    """Return when the IPv6 link-local addresses of these interfaces can be used, where IPv6 is on.
+def wait_for_ipv6(interfaces):
+    """Return when the IPv6 addresses of a host's interfaces can be used.
 
-    The kernel makes them, and admits them, from a work queue too. Until then a send says "cannot assign".
+    The kernel makes the link-local ones, and admits all, from a work queue too. Until then a send says "cannot assign".
     """
-    switches = {name: Path(f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6") for name in names}
-    waiting = {name for name, switch in switches.items() if switch.exists() and switch.read_text().strip() == "0"}
+    waiting = {interface["name"] for interface in interfaces if HAS_IPV6 and interface["address6"]}
     deadline = time.monotonic() + 20
     while waiting and not waiting <= usable(Path("/proc/net/if_inet6").read_text()):
         if time.monotonic() > deadline:
@@ -180,14 +194,8 @@ def wait_for_link_local(names):
 
 
 def usable(table):
-    """Return the names of interfaces with an IPv6 address that is not tentative (0x40), from the text of if_inet6."""
-    return {name for *_, flags, name in map(str.split, table.splitlines()) if not int(flags, 16) & 0x40}
-
-
-def carries(link):
-    """True for a link that is up to forwarding, and for those that this does not concern."""
-    kind = link.get_nested("IFLA_LINKINFO", "IFLA_INFO_KIND")
-    if kind != "veth":  # lo, the bridge itself, and the kernel's own tunl0 and sit0
-        return True
-    port = link.get_nested("IFLA_LINKINFO", "IFLA_INFO_SLAVE_DATA", "IFLA_BRPORT_STATE")
-    return link.get_attr("IFLA_OPERSTATE") == "UP" and port in (None, 3)  # 3: BR_STATE_FORWARDING
+    """Return the names of the interfaces with two IPv6 addresses, none tentative (0x40), from the text of if_inet6."""
+    flags = {}
+    for *_, flag, name in map(str.split, table.splitlines()):
+        flags.setdefault(name, []).append(int(flag, 16))
+    return {name for name, each in flags.items() if len(each) == 2 and not any(flag & 0x40 for flag in each)}

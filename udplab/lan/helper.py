@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from udplab.lan import guard
-from udplab.lan.building import CLONE_NEWNET, CLONE_NEWUSER, build, namespace_call, write_sysctl
+from udplab.lan.building import CLONE_NEWNET, CLONE_NEWUSER, HAS_IPV6, build, namespace_call, write_sysctl
 from udplab.lan.door import SIZE, is_ours, open_door
 from udplab.lan.hindering import set_icmp, set_loss
 from udplab.lan.wiring import lay_wire
@@ -84,11 +84,11 @@ class Held:
         return [open(path, "rb", buffering=0) for path in paths]
 
     def wire(self, host, interface):
-        """Lay a wire; returns (indexes of interfaces that are new, the wire's socket and log)."""
+        """Lay a wire; returns its socket and its log."""
         plan = (self.namespaces, self.hosts, self.switched)
-        (process, control, log), indexes = lay_wire(*plan, host, interface, len(self.wires))
+        process, control, log = lay_wire(*plan, host, interface, len(self.wires))
         self.wires.append(process)
-        return indexes, [control, log]
+        return [control, log]
 
     def drop(self, home):
         """Let go of all, from the network namespace `home`: this process must not be what keeps a host's alive.
@@ -112,6 +112,7 @@ def answer(network, request):
     try:
         if operation == "build":
             network.hosts, network.switched = request["hosts"], request["switched"]
+            reply["ipv6"] = HAS_IPV6
             reply["indexes"] = build(network.namespaces, network.hosts, network.switched)
             return reply, passed
         network.enter(request["host"])
@@ -120,7 +121,7 @@ def answer(network, request):
         elif operation == "program":
             passed += network.doors(request["host"])
         elif operation == "wire":
-            reply["indexes"], passed = network.wire(request["host"], request["interface"])
+            passed += network.wire(request["host"], request["interface"])
         elif operation == "icmp":
             set_icmp(request["send"])
         elif operation == "loss":
@@ -230,8 +231,6 @@ def main():
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             control.send(json.dumps({"refused": refused}).encode())
             if refused is None:
-                import pyroute2  # noqa: F401  the first network needs it: loaded while the notebook does other things
-
                 Helper(control, parent, door).serve()
     if door:
         with door, contextlib.suppress(OSError):

@@ -1,21 +1,26 @@
 """What the helper does to a host's traffic: no ICMP messages, every n-th packet lost."""
 
+import contextlib
 import socket
 import struct
 
-from udplab.lan.building import iproute
+from udplab.lan import netlink
+from udplab.lan.building import HAS_IPV6
+from udplab.lan.netlink import Kernel
 
 
 def set_icmp(send):
     """Let the host send ICMP errors, or not.
 
     A policy rule (ip-rule(8)) sends every ICMP packet that the host makes itself into a black hole; ICMP that
-    it forwards passes. This needs no netfilter, and the kernel's rate limits spare "fragmentation needed".
+    it forwards passes. This needs no netfilter, and the kernel's rate limits spare "fragmentation needed". Neighbour
+    discovery, which is ICMPv6 too, asks no rule.
     """
-    with iproute() as ip:
-        ip.flush_rules(priority=1)
-        if not send:
-            ip.rule("add", priority=1, iifname="lo", ip_proto=socket.IPPROTO_ICMP, action="FR_ACT_BLACKHOLE")
+    protocols = [(socket.AF_INET, socket.IPPROTO_ICMP)] + [(socket.AF_INET6, socket.IPPROTO_ICMPV6)] * HAS_IPV6
+    with Kernel() as kernel:
+        for kind, protocol in protocols:
+            with contextlib.suppress(FileNotFoundError, FileExistsError):  # it is so already
+                kernel.send(netlink.silence(kind, protocol, delete=send))
 
 
 def set_loss(interface, every):

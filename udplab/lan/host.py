@@ -14,13 +14,15 @@ class Host:
     """A host of a network.
 
     `name`; `interfaces` (a tuple of Interface; a router has two); and of the first of them: `address`,
+    `address6` (IPv6; None where the link or this machine has none),
     `broadcast`, `mac`, `link_local` (IPv6). `index(interface="eth0")` is the interface's number on this host,
     as IPv6 addresses with a scope and IP_ADD_MEMBERSHIP want it.
     """
 
-    def __init__(self, network, plan, indexes):
+    def __init__(self, network, plan, indexes, ipv6=True):
         self.name, self.interfaces = plan.name, plan.interfaces
         self.address, self.broadcast = plan.interfaces[0].address, plan.interfaces[0].broadcast
+        self.address6 = plan.interfaces[0].address6 if ipv6 else None
         self.mac, self.link_local = plan.interfaces[0].mac, plan.interfaces[0].link_local
         self._network, self._indexes = network, indexes
         self.given = weakref.WeakSet()  # its sockets in this process

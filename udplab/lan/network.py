@@ -10,11 +10,11 @@ import stat
 import subprocess
 import threading
 import weakref
-from dataclasses import asdict
 
 from udplab.kit.calm import uninterrupted
 from udplab.lan import process
 from udplab.lan.host import Host
+from udplab.lan.plan import as_dicts
 from udplab.lan.process import GONE, PATIENCE, LanError
 from udplab.lan.record import record
 from udplab.lan.wire import Way, Wire
@@ -42,16 +42,7 @@ class Network:
         self._lock = threading.Lock()
         self._number = 0
         self._owner = os.getpid()
-        wanted = [
-            asdict(host)
-            | {
-                "interfaces": [
-                    asdict(interface) | {"mac": interface.mac, "broadcast": interface.broadcast}
-                    for interface in host.interfaces
-                ]
-            }
-            for host in hosts
-        ]
+        wanted = as_dicts(hosts)
         self._connect()
         try:
             try:
@@ -65,7 +56,7 @@ class Network:
         except BaseException:
             self.close()  # Ctrl-C too: the helper drops what it has built
             raise
-        self._hosts = {host.name: Host(self, host, reply["indexes"][host.name]) for host in hosts}
+        self._hosts = {host.name: Host(self, host, reply["indexes"][host.name], reply["ipv6"]) for host in hosts}
 
     def _connect(self):
         """Open a socket of this network's own to the helper: the network lives as long as it."""
@@ -172,9 +163,7 @@ class Network:
         for other, name in self._wires:
             if not self.switched and self[other].interface(name).link == link:
                 raise ValueError(f"this link has a wire already, named by its other end: {other}, {name}")
-        reply, (control, log) = self._ask("wire", host=host, interface=interface)
-        for name, indexes in reply["indexes"].items():
-            self[name]._indexes.update(indexes)
+        _, (control, log) = self._ask("wire", host=host, interface=interface)
         self._wires[host, interface] = Wire(host, interface, control, log)
 
     def close(self):

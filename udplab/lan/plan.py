@@ -4,7 +4,10 @@ Every address is private (RFC 1918) and every subnet a /24, so that a reader can
 """
 
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+
+PREFIX6 = "fd75:6470:6c61"  # all networks' first 48 bits: see Interface.address6
+LEAST6 = 1280  # bytes: the least MTU of a link that carries IPv6
 
 
 @dataclass(frozen=True)
@@ -33,15 +36,43 @@ class Interface:
         tail = int.from_bytes(bytes([0, 0, high[0], 0xFF, 0xFE, high[1], int(low[0]), int(low[1])]))
         return str(ipaddress.IPv6Address(0xFE80 << 112 | tail))
 
+    @property
+    def address6(self):
+        """The IPv6 address, on a /64 for each link: fd75:6470:6c61:LINK::NUMBER. None where the MTU is too small.
+
+        A local address as RFC 4193 has them; the 40 bits that it wants drawn by lot are the letters "udpla" here,
+        so that they are the same each time. IPv6 wants an MTU of 1280 bytes (RFC 8200 section 5).
+        """
+        return on_link6(self.link, int(self.address.rpartition(".")[2])) if self.mtu >= LEAST6 else None
+
+
+def on_link6(link, number):
+    return str(ipaddress.IPv6Address(f"{PREFIX6}:{link:x}::{number:x}"))
+
 
 @dataclass(frozen=True)
 class HostPlan:
-    """A host's name, its interfaces, its routes as (destination, router) and whether it is a router."""
+    """A host's name, its interfaces, its routes as (destination, router), IPv6 apart, and whether it is a router."""
 
     name: str
     interfaces: tuple
     routes: tuple = ()
     forwards: bool = False
+    routes6: tuple = ()
+
+
+def as_dicts(hosts):
+    """Return a plan as plain dicts and lists, with the interfaces' properties, for the helper."""
+    properties = "mac", "broadcast", "address6"
+    return [
+        asdict(host)
+        | {
+            "interfaces": [
+                asdict(each) | {name: getattr(each, name) for name in properties} for each in host.interfaces
+            ]
+        }
+        for host in hosts
+    ]
 
 
 def plan_switch(names, beyond=(), stray=()):
@@ -60,8 +91,10 @@ def plan_switch(names, beyond=(), stray=()):
     hosts = []
     for link, group in enumerate((names, beyond)):
         for number, name in enumerate(group, start=1):
-            routes = (("default", f"10.0.{link}.254"),) if beyond and name not in stray else ()
-            hosts.append(HostPlan(name, (Interface("eth0", link, f"10.0.{link}.{number}"),), routes))
+            interfaces = (Interface("eth0", link, f"10.0.{link}.{number}"),)
+            routed = beyond and name not in stray
+            routes, routes6 = ((("default", by),) if routed else () for by in (f"10.0.{link}.254", on_link6(link, 254)))
+            hosts.append(HostPlan(name, interfaces, routes, routes6=routes6))
     if beyond:
         ends = tuple(Interface(f"eth{link}", link, f"10.0.{link}.254") for link in (0, 1))
         hosts.append(HostPlan("router", ends, forwards=True))
@@ -86,5 +119,17 @@ def plan_path(mtus):
         routes = [("default", f"10.0.{place + 1}.2")] if far else [("default", f"10.0.{place}.1")]
         if near and far:  # a router: the links behind it, towards the client, too
             routes += [(f"10.0.{link}.0/24", f"10.0.{place}.1") for link in range(1, place)]
-        hosts.append(HostPlan(name, interfaces, tuple(routes), forwards=bool(near and far)))
+        hosts.append(HostPlan(name, interfaces, tuple(routes), bool(near and far), path_routes6(place, mtus)))
     return hosts
+
+
+def path_routes6(place, mtus):
+    """Return a path's host's IPv6 routes; place: how many links lie between it and the client."""
+    routes = []
+    if place < len(mtus) and mtus[place] >= LEAST6:
+        routes.append(("default", on_link6(place + 1, 2)))
+    if place and mtus[place - 1] >= LEAST6:
+        back = on_link6(place, 1)
+        behind = ["default"] if place == len(mtus) else [f"{on_link6(link, 0)}/64" for link in range(1, place)]
+        routes += [(destination, back) for destination in behind]
+    return tuple(routes)

@@ -4,7 +4,6 @@
 """
 
 import atexit
-import importlib.util
 import json
 import os
 import socket
@@ -84,8 +83,6 @@ def _helper():
 def _start_helper():
     if sys.platform != "linux":
         raise LanError(f"a LAN of several hosts needs Linux network namespaces, and this is {sys.platform}")
-    if importlib.util.find_spec("pyroute2") is None:
-        raise LanError("the package pyroute2 is missing: python -m pip install pyroute2")
     ours = process = None
     try:
         with uninterrupted():

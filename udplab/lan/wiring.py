@@ -1,24 +1,28 @@
 """How the helper cuts a link of a running network open and lays a wire of `carrier.py` into it."""
 
-from udplab.lan import carrier
+from udplab.lan import carrier, netlink
 from udplab.lan.building import (
+    BRIDGES,
     CLONE_NEWNET,
+    FIRST,
     SWITCH,
-    configure_interface,
-    iproute,
+    addresses,
     namespace_call,
     new_namespace,
-    port_name,
+    port,
+    routes,
     veth_end,
-    wait_for_link_local,
+    wait_for_ipv6,
     wait_until_up,
 )
+from udplab.lan.netlink import Kernel
 
 WIRES = "\n"  # the namespace of the wires, a name that no host can have
+FARS = 30_000  # the first index of an interface there that was not an end of a link before
 
 
 def lay_wire(network, hosts, switched, host, interface, number):
-    """Lay a wire at a host's interface; returns (its process, control, log) and the new {host: {interface: index}}.
+    """Lay a wire at a host's interface; returns (its process, control, log).
 
     network: {name: namespace}; hosts: the plan; host, interface: names; number: no two wires have the same.
     The host's own interface stays, with all that is bound to it. The link's other end goes to the wire, and a new one
@@ -29,60 +33,38 @@ def lay_wire(network, hosts, switched, host, interface, number):
     [link] = [each["link"] for other in hosts for each in other["interfaces"] if belongs(other, each, host, interface)]
     ends = [(other, each) for other in hosts for each in other["interfaces"] if each["link"] == link]
     [place] = [place for place, end in enumerate(ends) if belongs(*end, host, interface)]
-    near, far, mtu = f"near{number}", f"far{number}", ends[place][1]["mtu"]
+    near, far = f"near{number}", f"far{number}"
+    mine, other = ends[place], ends[1 - place] if not switched else None
     if switched:
-        away, name = network[SWITCH], port_name(link, place)
-        end = {"ifname": name, "mtu": mtu, "net_ns_fd": away}
+        away, (name, index) = network[SWITCH], port(link, place)
+        end = {"name": name, "mtu": mine[1]["mtu"], "namespace": away}
     else:
-        other, lost = ends[1 - place]
-        away, name = network[other["name"]], lost["name"]
-        end = veth_end(away, lost)
-    take_end(away, name, network[WIRES], near)
+        away, index = network[other[0]["name"]], FIRST + other[0]["interfaces"].index(other[1])
+        end = veth_end(away, other[1])
+    namespace_call("setns", away, CLONE_NEWNET)
+    with Kernel() as kernel:
+        kernel.send(netlink.change(index, up=False, name=near, namespace=network[WIRES]))
     namespace_call("setns", network[WIRES], CLONE_NEWNET)
-    with iproute() as ip:
-        ip.link("add", kind="veth", ifname=far, mtu=mtu, peer=end)
-        indexes = [ip.link_lookup(ifname=each)[0] for each in (near, far)]
-        for index in indexes:
-            ip.link("set", index=index, state="up")
-        new = give_end(away, name, link) if switched else {other["name"]: restore(away, other, lost)}
-        namespace_call("setns", network[WIRES], CLONE_NEWNET)
-        wait_until_up(ip, indexes)
-        started = carrier.start(near, far)
+    with Kernel() as wires:
+        [moved] = [each for each, (name, *_) in wires.links().items() if name == near]
+        wires.send(netlink.veth({"name": far, "mtu": mine[1]["mtu"]}, FARS + number, end, index), netlink.change(moved))
+        namespace_call("setns", away, CLONE_NEWNET)
+        with Kernel() as kernel:
+            kernel.send(*([netlink.change(index, master=BRIDGES + link)] if switched else restored(index, *other)))
+            wait_until_up(kernel, [index])
+        wait_for_ipv6([] if switched else [other[1]])
+        wait_until_up(wires, [moved, FARS + number])
     namespace_call("setns", network[host], CLONE_NEWNET)
-    with iproute() as ip:
-        wait_until_up(ip, ip.link_lookup(ifname=interface))
-    return started, new
+    with Kernel() as kernel:
+        wait_until_up(kernel, [FIRST + mine[0]["interfaces"].index(mine[1])])
+    namespace_call("setns", network[WIRES], CLONE_NEWNET)
+    return carrier.start(near, far)
 
 
 def belongs(host, interface, wanted, name):
     return host["name"] == wanted and interface["name"] == name
 
 
-def take_end(namespace, name, wires, near):
-    """Move a link's end to the namespace of the wires, under another name."""
-    namespace_call("setns", namespace, CLONE_NEWNET)
-    with iproute() as ip:
-        ip.link("set", index=ip.link_lookup(ifname=name)[0], ifname=near, net_ns_fd=wires)
-
-
-def give_end(namespace, name, link):
-    """Make the new end of a link to a switch a port of it."""
-    namespace_call("setns", namespace, CLONE_NEWNET)
-    with iproute() as ip:
-        index = ip.link_lookup(ifname=name)[0]
-        ip.link("set", index=index, master=ip.link_lookup(ifname=f"switch{link}")[0], state="up")
-        wait_until_up(ip, [index])
-    return {}
-
-
-def restore(namespace, host, interface):
-    """Give a host's new interface the addresses and routes of the old one; returns {interface: index}."""
-    namespace_call("setns", namespace, CLONE_NEWNET)
-    with iproute() as ip:
-        index = ip.link_lookup(ifname=interface["name"])[0]
-        configure_interface(ip, index, interface)
-        wait_until_up(ip, [index])
-        for destination, router in host["routes"]:
-            ip.route("replace", dst=destination, gateway=router)
-    wait_for_link_local([interface["name"]] if interface["mtu"] >= 1280 else [])
-    return {interface["name"]: index}
+def restored(index, host, interface):
+    """Return the requests that give a host's new interface the addresses and routes of the old one."""
+    return [*addresses(index, interface), *(netlink.route(*each) for each in routes(host))]
