@@ -35,6 +35,7 @@ from udplab.mtu import (
     plots,
     plots_of_fragments,
     probing,
+    six,
 )
 from udplab.mtu.fragments import Fragment
 
@@ -539,6 +540,15 @@ def test_sends_by_hand():
     ]  # fmt: skip
 
 
+def test_ipv6_by_hand():
+    """Only the sender cuts, and only when it knows: 1360 bytes of payload have no room beside 48 of headers."""
+    assert six.cut6(1352, 1400) == [1400] and six.cut6(1353, 1400) == [1400, 57]
+    found = six.predict_cutting6((1500, 1400), 1440)
+    assert found.links == ((1, 0), (2, 2)) and (found.message.type, found.message.mtu) == (2, 1400)
+    assert six.predict_cutting6((1500, 1400, 1280), 1232) == six.Cutting(((1, 1, 1),) * 2, None)
+    assert six.predict_cutting4((1500, 1400), 1440).links == ((1, 2), (1, 2))
+
+
 def test_messages_by_hand():
     assert experiments.predict_message((1500, 1400), 1472) == packets.Message(3, 4, 1400, "10.0.1.2")
     assert experiments.predict_message((1500, 1400, 1280), 1300) == packets.Message(3, 4, 1280, "10.0.2.2")
@@ -736,6 +746,7 @@ def test_each_experiment_gives_its_prediction_and_the_reason(monkeypatch, error)
         (journeys.arriving, MTUS, [3000]),
         (journeys.survivors, [3000], 0.05, 5),
         (experiments.in_flight, MTUS),
+        (six.cutting, MTUS, 1440),
         (experiments.forged, [1300]),
     ):
         found = experiment(*arguments)

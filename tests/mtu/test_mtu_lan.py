@@ -9,7 +9,7 @@ from udplab import lan
 from udplab.kit.server import Server
 from udplab.kit.sockets import HEADERS, LARGEST, PORT
 from udplab.loopback import listing as loopback
-from udplab.mtu import experiments, journeys, listing, packets, probing
+from udplab.mtu import experiments, journeys, listing, packets, probing, six
 
 REASON = lan.unavailable()
 real = pytest.mark.skipif(REASON is not None, reason=str(REASON))
@@ -175,3 +175,18 @@ def test_probing_through_a_link_that_loses():
 @real
 def test_claims_are_as_predicted():
     as_predicted(experiments.claims([((1500, 1400, 1280), False), ((1500, 1400), True)]))
+
+
+@real
+@pytest.mark.parametrize(
+    ("mtus", "size"),
+    [((1500, 1400), 1440), ((1500, 1400), 1352), ((1500, 1400), 1353), ((1500, 1400, 1280), 3000), ((1500,), 1453),
+     ((1280, 1500), 1300), ((1500, 1280), 2472), ((1500, 1400, 1280), 1232), ((1500, 1400, 1280), 1233)],
+)  # fmt: skip
+def test_who_cuts_is_as_predicted(mtus, size):
+    lan_has = lan.path(*mtus)
+    with lan_has:
+        if lan_has["server"].address6 is None:
+            pytest.skip("no IPv6 here")
+    found = as_predicted(six.cutting(mtus, size))
+    assert (found["IPv6"].message is not None) == (mtus[0] > min(mtus) and size + 48 > min(mtus))

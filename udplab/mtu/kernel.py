@@ -16,6 +16,7 @@ SIZES = (  # that one meets: bytes, of a packet or of its payload, what they are
         "QUIC needs it; a search by size starts near it",
         "RFC 9000, section 14; RFC 8899, section 5.1.2",
     ),
+    (1232, "payload", "fits every link of IPv6: 1280 - 40 - 8; what DNS sends today", "DNS flag day 2020"),
     (1280, "packet", "IPv6: every link carries it", "RFC 8200, section 5"),
     (
         1420,
