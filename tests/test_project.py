@@ -52,7 +52,7 @@ def test_notebook_is_executed_and_carries_nothing_volatile(path):
 def pictures(cell):
     """Return the alternative texts of the pictures that are stored under a code cell."""
     found = ("".join(output.get("data", {}).get("text/html", "")) for output in cell.get("outputs", []))
-    return [alt for text in found for alt in re.findall(r'<img alt="([^"]*)" src="data:image/png;base64,', text)]
+    return [alt for text in found for alt in re.findall(r'<img alt="([^"]*)"[^>]* src="data:image/png;base64,', text)]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)

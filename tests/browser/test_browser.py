@@ -1,273 +1,175 @@
-"""The lessons where readers meet them: in JupyterLab, in a real browser. Each lesson is opened and run once."""
+"""The lessons where readers meet them: in JupyterLab, in a real browser. Each is opened and worked through once."""
 
 import json
 import re
 import time
 
 import pytest
-
-from udplab.__main__ import NOTEBOOKS
+from lessons import LESSONS, NOTEBOOKS
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="no playwright: uv installs it")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="no axe-playwright-python: uv installs it")
 
 PATIENCE = 120_000  # ms: for what only has to come, on a machine that has much else to do
-SOON = 500  # ms: a first frame, or an end, that feels immediate
+NAMES = [name for name, lesson in LESSONS.items() if lesson.BROWSER]
+PICTURE = 'img[src^="data:image/png"]'
 
-WATCH = """panel => {  // keeps in window.seen when (ms) what happened after the last click on Run
-    window.seen ??= {bar: []};
-    panel.addEventListener('click', event => {
-        const name = event.target.closest('button')?.title;
-        if (name === 'Run') window.seen = {bar: []};
-        if (name) window.seen[name] = performance.now();
-    }, true);
-    new MutationObserver(changes => {
-        for (const {target, attributeName} of changes) {
-            const seen = window.seen;
-            if (attributeName === 'src') target.decode().then(() => { seen.frame ??= performance.now(); }, () => {});
-            if (target.matches?.('.progress-bar')) seen.bar.push(parseFloat(target.style.width));
-            const status = target.querySelector?.(':scope > [role=status]')?.textContent;
-            if (status && status !== 'Running.') [seen.end, seen.status] = [performance.now(), status];
-        }
-    }).observe(panel, {subtree: true, childList: true, attributes: true});
-}"""
-
-WITHOUT_TWIN = """outputs => outputs.filter(output => {  // of those that hold a picture
-    const beside = output.closest('.jp-OutputArea').querySelector('[data-mime-type="application/vnd.jupyter.stdout"]');
-    return !beside?.innerText.trim();
+STATE = """() => window.jupyterapp.shell.currentWidget.content.model.toJSON().cells
+    .filter(cell => cell.cell_type === 'code' && cell.source.length)
+    .map(cell => [cell.id, cell.execution_count, cell.outputs.some(out => out.output_type === 'error')])"""
+IDLE = """() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"""
+WITHOUT_WORDS = """pictures => pictures.filter(picture => {
+    const beside = picture.closest('.jp-OutputArea').querySelector('[data-mime-type="application/vnd.jupyter.stdout"]');
+    return !beside?.innerText.trim() || !picture.alt.trim();
 }).length"""
-
-
-@pytest.fixture(scope="class")
-def page(browser, browser_context_args, lab, request):
-    """A page in which the lesson of the test's class is open, and all its cells have run."""
-    context = browser.new_context(**browser_context_args)
-    context.set_default_timeout(PATIENCE)
-    page = context.new_page()
-    page.goto(
-        lab.replace("/lab?", f"/lab/tree/{request.cls.name}?reset&"), timeout=PATIENCE
-    )  # reset: without what was open before
-    page.wait_for_function(
-        """() => {
-            const panel = window.jupyterapp?.shell.currentWidget;
-            return panel?.sessionContext?.session?.kernel?.status === 'idle';
-        }""",
-        timeout=PATIENCE,
-    )
-    page.evaluate("window.jupyterapp.commands.execute('application:toggle-left-area')")
-    page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
-    yield page
-    context.close()
-
-
-@pytest.fixture(scope="class")
-def panel(page):
-    """The lesson's playground, watched."""
-    panel = page.locator(".jp-OutputArea-output", has=page.locator(".widget-box")).first
-    panel.evaluate(WATCH)
-    return panel
-
-
-def press(panel, name):
-    panel.get_by_role("button", name=name).click()
-
-
-def finish(panel):
-    """Wait until a run has ended as it should; return its `window.seen`."""
-    try:
-        panel.page.wait_for_function("window.seen.end", timeout=PATIENCE)
-    except sync_api.TimeoutError:
-        pytest.fail(f"the run did not end: {panel.page.evaluate('window.seen')}, {panel.inner_text()}")
-    seen = panel.page.evaluate("window.seen")
-    assert seen["status"].startswith(("Done", "Stopped")), panel.inner_text()
-    return seen
-
-
-def until_soon():
-    """Yield a list for measured delays (ms) again and again, until one is short enough.
-
-    A panel that is too slow never has one. A machine that is busy with other tests has, when these are done.
-    """
-    delays, end = [], time.monotonic() + PATIENCE / 1000
-    while min(delays, default=SOON) >= SOON and time.monotonic() < end:
-        yield delays
+IN_VIEW = """([picture, box]) => {  // which part of a picture's height is to be seen in the notebook's window
+    const seen = picture.getBoundingClientRect(), room = box.getBoundingClientRect();
+    return (Math.min(seen.bottom, room.bottom) - Math.max(seen.top, room.top)) / seen.height;
+}"""
 
 
 class Lesson:
-    """What every lesson must do. Subclasses name the notebook and what is tried in it.
+    """A lesson in a page of its own, in which all its cells have run one after another by Shift + Enter."""
 
-    control: the label of the playground's control that is moved; twin: what the text twin then says of its value
-    steps: how many values between nothing and all the progress bar must show
-    long: a control's label, and the value with which a run lasts long enough to be stopped by hand
-    keys: what is pressed to change the control without a mouse
-    exercise: the id of its cell, a wrong answer, words of the verdict on it, a right answer
-    picture: its name and theme, where the README shows the playground
-    """
+    def __init__(self, name, page):
+        self.name, self.page, self.module = name, page, LESSONS[name]
+        cells = json.loads((NOTEBOOKS / self.module.NOTEBOOK).read_text(encoding="utf-8"))["cells"]
+        self.cells = [cell for cell in cells if cell["cell_type"] == "code"]
+        self.seen = {}  # from the id of a cell to the part of its picture that was in view when it had run
 
-    keys, steps, long, picture = ("ControlOrMeta+a", *"9000", "ArrowDown"), 2, None, None
+    def command(self, name, **options):
+        self.page.evaluate("([name, options]) => window.jupyterapp.commands.execute(name, options)", [name, options])
 
-    def value(self, panel):
-        return panel.get_by_label(self.control).input_value()
-
-    def change_by_mouse(self, panel):
-        """Click on the upper arrow at the right end of the control's field."""
-        field = panel.get_by_label(self.control)
-        box = field.bounding_box()
-        field.click(position={"x": box["width"] - 8, "y": box["height"] / 4})
-
-    def changed(self, panel):
-        """Wait for what the changed control has led to by itself: nothing, but in lesson 2-4."""
-
-    def shows(self, panel):
-        """Wait until the text twin tells of the control's present value."""
-        panel.locator("pre", has_text=self.twin.format(self.value(panel))).wait_for(timeout=PATIENCE)
-
-    def test_every_cell_runs_and_every_plot_is_there(self, page):
-        state = page.evaluate(
-            """() => window.jupyterapp.shell.currentWidget.content.model.toJSON().cells
-                .filter(cell => cell.cell_type === 'code')
-                .map(cell => [cell.id, cell.execution_count, cell.outputs.some(out => out.output_type === 'error')])"""
+    def cell(self, identity):
+        """Return the cell with this id."""
+        index = self.page.evaluate(
+            "id => window.jupyterapp.shell.currentWidget.content.widgets.findIndex(cell => cell.model.id === id)",
+            identity,
         )
-        assert [name for name, count, error in state if count is None or error] == []
-        cells = json.loads((NOTEBOOKS / self.name).read_text(encoding="utf-8"))["cells"]
-        stored = sum("image/png" in output.get("data", {}) for cell in cells for output in cell.get("outputs", []))
-        assert page.locator(".jp-RenderedImage img").count() == stored - 1 > 0  # the panel has taken the place of one
+        return self.page.locator(".jp-Notebook-cell").nth(index)
 
-    def test_every_picture_has_its_text_twin_beside_it(self, page):
-        assert page.locator(".jp-RenderedImage").evaluate_all(WITHOUT_TWIN) == 0
-
-    def test_the_playground_by_mouse(self, page, panel):
-        before = self.value(panel)
-        self.change_by_mouse(panel)
-        assert self.value(panel) != before
-        for delays in until_soon():
-            press(panel, "Run")
-            seen = finish(panel)
-            delays.append(seen.get("frame", seen["end"]) - seen["Run"])  # a picture like the last one is not sent again
-        assert min(delays) < SOON, f"ms from Run to the first frame: {delays}"
-        between = [width for width in seen["bar"] if 0 < width < 100]
-        assert len(set(between)) >= self.steps and between == sorted(between)
-        self.shows(panel)
-
-    def test_the_playground_by_keyboard(self, page, panel):
-        before = self.value(panel)
-        panel.locator("xpath=ancestor::*[contains(@class, 'jp-Cell ')]").focus()
-        self.tab_to(page, f"e => e.labels?.[0]?.innerText === {self.control!r}")
-        for key in self.keys:
-            page.keyboard.press(key)
-        assert self.value(panel) != before
-        self.changed(panel)
-        self.tab_to(page, "e => e.title === 'Run'")
-        page.keyboard.press("Space")
-        finish(panel)
-        self.shows(panel)
-        assert page.evaluate("document.activeElement.title") == "Run"  # the reader's place is not lost
-        page.keyboard.press("Tab")
-        assert page.evaluate("document.activeElement.title") == "Stop"
-
-    def tab_to(self, page, there):
-        for _ in range(30):
-            page.keyboard.press("Tab")
-            if page.evaluate(f"({there})(document.activeElement)"):
-                return
-        pytest.fail(f"30 times Tab did not lead to {there}")
-
-    def test_the_playground_stops_and_runs_again(self, page, panel):
-        if self.long:
-            label, value = self.long
-            before = panel.get_by_label(label).input_value()
-            panel.get_by_label(label).fill(value)
-        for delays in until_soon():
-            press(panel, "Run")
-            page.wait_for_function("window.seen.frame || window.seen.end")
-            press(panel, "Stop")
-            seen = finish(panel)
-            if not self.long or seen["status"].startswith("Stopped:"):  # else it was done before: try again
-                delays.append(max(0, seen["end"] - seen["Stop"]))
-        assert delays and min(delays) < SOON, f"ms from Stop to the end: {delays}"
-        if self.long:
-            assert seen["status"].startswith("Stopped:")
-            panel.get_by_label(label).fill(before)
-        press(panel, "Run")
-        total = re.match(r"Done: (\d+) of (\d+) ", finish(panel)["status"])
-        assert total[1] == total[2]
-
-    def test_an_exercise_says_what_is_wrong_and_then_that_it_is_right(self, page):
-        name, wrong, words, right = self.exercise
-        index = page.evaluate(
-            "id => window.jupyterapp.shell.currentWidget.content.widgets.findIndex(cell => cell.model.id === id)", name
-        )
-        cell = page.locator(".jp-Notebook-cell").nth(index)
-        for answer, verdict in ((wrong, words), (right, "Right.")):
-            cell.locator(".cm-line").first.click()
-            page.keyboard.press("ControlOrMeta+Home")
-            page.keyboard.press("Shift+End")
-            page.keyboard.type(f"answer = {answer}")
+    def work_through(self):
+        """Run each cell by Shift + Enter, from the top, and see how much of its picture is in view then."""
+        page = self.page
+        page.locator(".jp-Notebook-cell").first.click()
+        page.keyboard.press("Escape")
+        total = page.locator(".jp-Notebook-cell").count()
+        window = page.locator(".jp-WindowedPanel-outer").element_handle()
+        for index in range(total):
             page.keyboard.press("Shift+Enter")
-            cell.locator(".jp-OutputArea-output", has_text=verdict).wait_for(timeout=PATIENCE)
+            page.wait_for_function(IDLE, timeout=PATIENCE)
+            cell = page.locator(".jp-Notebook-cell").nth(index)
+            pictures = cell.locator(f".jp-OutputArea {PICTURE}")
+            if pictures.count():
+                page.wait_for_function(
+                    "picture => picture.complete && picture.naturalHeight", arg=pictures.first.element_handle()
+                )
+                settled = until_still(page, pictures.first.element_handle(), window)
+                self.seen[index] = settled
 
-    @pytest.mark.parametrize("theme", ["Light", "Dark"])
-    def test_nothing_bars_the_way_for_people_with_disabilities(self, page, panel, theme):
-        page.evaluate("name => window.jupyterapp.commands.execute('apputils:change-theme', {theme: name})",
-                      f"JupyterLab {theme}")  # fmt: skip
-        page.locator(f"body[data-jp-theme-name='JupyterLab {theme}']").wait_for(state="attached")
-        # JupyterLab gives a plot no alt text, so the twin beside it is tested above.
-        scope = {
-            "include": [[".jp-RenderedMarkdown"], [".jp-OutputArea-output"]],
-            "exclude": [[".jp-RenderedImage img"]],
-        }
-        violations = axe.Axe().run(page, context=scope).response["violations"]
-        grave = [each for each in violations if each["impact"] in ("serious", "critical")]
-        assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in grave] == []
-
-    def test_pictures_for_the_readme(self, page, panel, pytestconfig):
-        if not (self.picture and pytestconfig.getoption("pictures")):
-            pytest.skip("only with --pictures, and of the lessons that the README shows")
-        name, theme = self.picture
-        page.evaluate("name => window.jupyterapp.commands.execute('apputils:change-theme', {theme: name})", theme)
-        press(panel, "Run")
-        finish(panel)
-        self.shows(panel)
-        page.set_viewport_size({"width": 1280, "height": 1000})  # room for all of it
-        panel.locator(".widget-box").first.screenshot(path=NOTEBOOKS.parent / ".github" / name)
+    def panel(self):
+        """Return the lesson's playground."""
+        return self.page.locator(".jp-OutputArea-output", has=self.page.locator(".widget-box")).first
 
 
-class TestLoopback(Lesson):
-    name = "2-1-loopback.ipynb"
-    control, twin = "datagrams (100 to 20,000)", "{} round trips"
-    long = "pause (0 to 20 ms)", "2"
-    exercise = "exercise-count", "7", "7 is too small", "11"
-    picture = "playground.png", "JupyterLab Light"
+def until_still(page, picture, window):
+    """Return the part of a picture that is in view, when the notebook has stopped scrolling."""
+    before, end = None, time.monotonic() + 5
+    while time.monotonic() < end:
+        page.evaluate("() => new Promise(done => requestAnimationFrame(() => setTimeout(done, 50)))")
+        now = page.evaluate(IN_VIEW, [picture, window])
+        if now == before:
+            break
+        before = now
+    return now
 
 
-class TestRetry(Lesson):
-    name = "2-2-retry.ipynb"
-    control, twin = "questions (50 to 10,000)", "of {}, predicted"
-    long = control, "10000"
-    exercise = "exercise-odds", "0.28", "Not yet.", "(1 - 0.9 * 0.8) ** 3"
+@pytest.fixture(scope="module", params=NAMES)
+def lesson(request, browser, browser_context_args, lab):
+    """Open a lesson of LESSONS and work through it."""
+    context = browser.new_context(**browser_context_args)
+    context.set_default_timeout(PATIENCE)
+    page = context.new_page()
+    found = Lesson(request.param, page)
+    # reset: without what was open before
+    page.goto(re.sub(r"/lab/tree/[^?]*\?|/lab\?", f"/lab/tree/{found.module.NOTEBOOK}?reset&", lab), timeout=PATIENCE)
+    page.wait_for_function(IDLE, timeout=PATIENCE)
+    found.command("application:toggle-left-area")
+    found.work_through()
+    yield found
+    context.close()
 
 
-class TestMtu(Lesson):
-    name = "2-3-mtu.ipynb"
-    control, twin = "MTU of link 1 (200 to 9,000 bytes)", "link 1 (MTU {})"
-    exercise = "exercise-largest", "1420", "1420 is too large", "1392"
+def test_every_cell_runs_and_every_picture_is_there(lesson):
+    state = lesson.page.evaluate(STATE)
+    assert [name for name, count, error in state if count is None or error] == []
+    plain = [cell for cell in lesson.cells if "nbval-ignore-output" not in cell["metadata"].get("tags", [])]
+    stored = sum("data:image/png" in json.dumps(cell["outputs"]) for cell in plain)
+    shown = sum(lesson.cell(cell["id"]).locator(PICTURE).count() > 0 for cell in plain)
+    assert shown == stored > 0
 
 
-class TestBroadcast(Lesson):
-    name = "2-4-broadcast.ipynb"
-    control, twin = "alice sends to", "alice sends to {}\n"
-    keys = "Space", "d", "Enter"  # dave, whatever was chosen before
-    steps = 0  # there is one datagram only
-    exercise = "exercise-spread", "40", "Not yet.", "120"
-    picture = "playground-dark.png", "JupyterLab Dark"
+def test_every_picture_has_its_words_beside_it(lesson):
+    assert lesson.page.locator(f".jp-RenderedHTMLCommon {PICTURE}").evaluate_all(WITHOUT_WORDS) == 0
 
-    def value(self, panel):
-        return panel.get_by_label(self.control).locator("option:checked").inner_text().split(",")[-1].strip()
 
-    def change_by_mouse(self, panel):
-        panel.get_by_label(self.control).select_option("bob, 10.0.0.2")
-        self.changed(panel)
+def test_the_new_picture_is_in_view_after_shift_enter(lesson, measured):
+    assert lesson.seen
+    least = min(lesson.seen.values())
+    measured(
+        f"{lesson.module.NOTEBOOK}: {least:.0%} to 100 % of {len(lesson.seen)} new pictures in view after Shift + Enter"
+    )
+    assert least >= 0.9, lesson.seen
 
-    def changed(self, panel):  # it has run at once
-        self.shows(panel)
-        panel.get_by_role("status").filter(has_text="Done").wait_for()
+
+def test_the_playground_follows_its_control(lesson, measured):
+    """By keyboard: as soon as the value has changed, without a button, the words tell of it."""
+    panel, control = lesson.panel(), lesson.module.BROWSER["control"]
+    field = panel.get_by_label(control, exact=True).first
+    times = []
+    for key in lesson.module.BROWSER.get("keys", ["ArrowRight", "ArrowLeft"] * 5):
+        field.focus()
+        before = panel.locator("pre").first.inner_text()
+        begin = time.perf_counter()
+        lesson.page.keyboard.press(key)
+        lesson.page.wait_for_function(
+            "([words, before]) => words.innerText !== before", arg=[panel.locator("pre").first.element_handle(), before]
+        )
+        times.append(time.perf_counter() - begin)
+        assert panel.get_by_label(control, exact=True).first.evaluate("control => control === document.activeElement")
+    median = sorted(times)[len(times) // 2]
+    measured(f"{lesson.module.NOTEBOOK}: from a control's move to the new picture {median * 1000:.0f} ms at the median")
+    assert lesson.module.BROWSER["moved"] in panel.locator("pre").first.inner_text()
+
+
+def test_an_exercise_says_what_is_wrong_and_then_that_it_is_right(lesson):
+    name, wrong, words, right = lesson.module.BROWSER["exercise"]
+    cell, page = lesson.cell(name), lesson.page
+    for answer, verdict in ((wrong, words), (right, "Right.")):
+        line = cell.locator(".cm-line", has_text="answer = ")
+        line.click()
+        page.keyboard.press("Home")
+        page.keyboard.press("Shift+End")
+        page.keyboard.type(f"answer = {answer}")
+        page.keyboard.press("Shift+Enter")
+        cell.locator(".jp-OutputArea-output", has_text=verdict).wait_for(timeout=PATIENCE)
+
+
+@pytest.mark.parametrize("theme", ["Light", "Dark"])
+def test_nothing_bars_the_way_for_people_with_disabilities(lesson, theme):
+    lesson.command("apputils:change-theme", theme=f"JupyterLab {theme}")
+    lesson.page.locator(f"body[data-jp-theme-name='JupyterLab {theme}']").wait_for(state="attached")
+    scope = {"include": [[".jp-RenderedMarkdown"], [".jp-OutputArea-output"]]}
+    violations = axe.Axe().run(lesson.page, context=scope).response["violations"]
+    grave = [each for each in violations if each["impact"] in ("serious", "critical")]
+    assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in grave] == []
+
+
+def test_pictures_for_the_readme(lesson, pytestconfig):
+    if not (lesson.module.BROWSER.get("picture") and pytestconfig.getoption("pictures")):
+        pytest.skip("only with --pictures, and of the lessons that the README shows")
+    name, theme = lesson.module.BROWSER["picture"]
+    lesson.command("apputils:change-theme", theme=theme)
+    lesson.page.locator(f"body[data-jp-theme-name='{theme}']").wait_for(state="attached")
+    lesson.page.set_viewport_size({"width": 1280, "height": 1000})  # room for all of it
+    lesson.panel().locator(".widget-box").first.screenshot(path=NOTEBOOKS.parent / ".github" / name)

@@ -227,7 +227,9 @@ def test_show_displays_a_picture_with_words_and_prints_them(monkeypatch, capsys)
     picture.show(draw, 'from "outside" $\\x$ <b>', more=1)
     assert capsys.readouterr().out == "three words here\n"
     [bundle] = shown
-    alt, data = re.fullmatch(r'<img alt="(.*?)" src="data:image/png;base64,(.*)">', bundle["text/html"]).groups()
+    alt, data = re.match(
+        r'<img alt="(.*?)" width="440" height="220" src="data:image/png;base64,(.*?)"><script>', bundle["text/html"]
+    ).groups()
     assert alt == "Picture: from &quot;outside&quot; $\\x$ &lt;b&gt;. The words below say the same."
     assert data.startswith("iVBORw0KGgo") and "<" not in bundle["text/plain"].replace("<b>", "")
 

@@ -40,6 +40,15 @@ STYLE = {
     "axes.prop_cycle": matplotlib.cycler(color=[BLUE, RED, GREEN, PURPLE, GREY]),
 }
 
+# After Shift + Enter JupyterLab brings the next cell into view, before this one's picture is there: so most of a new
+# picture would be out of sight. This runs when a picture comes out of a cell that was run alone, and never when a
+# stored notebook is opened: only a running cell has a star.
+IN_VIEW = """<script>(script => {
+const cell = script.closest(".jp-CodeCell"), active = ".jp-mod-active", star = cell?.querySelector(".jp-InputPrompt");
+if (star?.textContent.includes("*") && (cell.matches(active) || cell.nextElementSibling?.matches(active)))
+    script.previousElementSibling.scrollIntoView({block: "nearest"});
+})(document.currentScript);</script>"""
+
 
 def style():
     """Return a context manager in which plots have that look, for figures that are drawn outside of a cell."""
@@ -81,7 +90,9 @@ def show(draw, *records, **options):
     title = ". ".join(" ".join(ax.get_title("left").split()) for ax in new.axes if ax.get_title("left"))
     source = "data:image/png;base64," + base64.b64encode(image).decode("ascii")
     text = f"Picture: {title or draw.__name__.replace('_', ' ')}. The words below say the same."
-    display({"text/html": f'<img alt="{html.escape(text)}" src="{source}">', "text/plain": text}, raw=True)
+    width, height = new.canvas.get_width_height()
+    image = f'<img alt="{html.escape(text)}" width="{width}" height="{height}" src="{source}">'
+    display({"text/html": image + IN_VIEW, "text/plain": text}, raw=True)
     print(words)
 
 

@@ -15,24 +15,19 @@ from IPython.display import display
 from traitlets import Unicode
 
 from udplab.kit import picture
+from udplab.kit.slider import Slider
 
 FRAME = 0.08  # seconds from one frame to the next, while batches are short: a little over 10 frames a second
 SHORT, LONG = 0.15, 1.0  # seconds: a run that is shorter ends also when a control moves; a longer one says that it runs
 MARGINS = {"left": 0.1, "right": 0.98, "top": 0.88, "bottom": 0.17, "wspace": 0.3}  # shares of the picture
 
 
-LABELS = "18em"  # the width of the longest label of a number
+LABELS = "12em"  # the width of the words before a menu or a box
 
 
 def number(words, value, low, high, unit="", step=1):
-    """Return a field for a number from `low` to `high`; its label says them.
-
-    Not a slider: the handle of ipywidgets' slider has no name that a screen reader could say, and no slider of a few
-    hundred pixels can be set to one of 65,508 sizes.
-    """
-    kind = widgets.BoundedIntText if isinstance(step, int) else widgets.BoundedFloatText
-    label = f"{words} ({low:,} to {high:,}{' ' * bool(unit)}{unit})"
-    return kind(value, min=low, max=high, step=step, description=label, **look(LABELS))
+    """Return a slider for a number from `low` to `high`, to be dragged or typed into. See `kit.slider.Slider`."""
+    return Slider(words, value, low, high, unit, step)
 
 
 def choice(words, options, label=LABELS):
