@@ -1,7 +1,7 @@
 """Lesson 2-3, as the tests know it that go through all lessons."""
 
 from udplab.kit.compared import Compared
-from udplab.mtu import experiments, fragments, journeys, panel, plots, plots_of_fragments, probing
+from udplab.mtu import experiments, fragments, journeys, plots, plots_of_fragments, probing
 
 NO_LAN = "this Linux does not let you make a user namespace (Operation not permitted), so there is no LAN here"
 NOTEBOOK = "2-3-mtu.ipynb"
@@ -44,10 +44,9 @@ def cut_up(size, mtus, how=both):
     return lambda ax: plots_of_fragments.cut_up(ax, size, mtus, how(fragments.fragments(size, mtus)))
 
 
-def survival(sizes, how=both, you=None):
-    mtus = (1500, 1500)
-    found = how(journeys.predict_survivors(mtus, sizes, 20, 20))
-    return lambda ax: plots_of_fragments.survival(ax, mtus, sizes, 20, 20, found, you)
+def survival(sizes, arrived, you=None):
+    found = Compared([journeys.odds(size, 0.05, 100) for size in sizes], arrived, "" if arrived else NO_LAN)
+    return lambda ax: plots_of_fragments.survival(ax, sizes, 0.05, 100, found, you)
 
 
 PATHS = [((1500,), False), ((1500, 1400), False), ((1500, 1400, 1280), False), ((9000, 1500, 9000), False),
@@ -69,22 +68,13 @@ PLOTS = {
     "journey, refused": journey((1500, 1400), 3000, True),
     "counts": counts((1500, 1400)),
     "counts, predicted": counts((1500, 1400, 1280), alone),
-    "survival": survival([100, 2000, 5000, 7000, 14_000, 29_000], you=50),
-    "survival, predicted": survival([100, 29_000], alone),
+    "survival": survival([100, 2800, 7000, 14_000, 29_000], [96, 88, 70, 61, 36], you=50),
+    "survival, predicted": survival([100, 29_000], None),
     "cut up": cut_up(3000, (1500, 1400)),
     "cut up, many": cut_up(65_507, (1500, 576), alone),
     "cut up, one": cut_up(0, (1500,)),
 }
-PLAYGROUNDS = {
-    "first settings": (panel.journeys, {}),
-    "most fragments": (panel.journeys, {"link1": 200, "link2": 200, "link3": 200, "size": 65_507}),
-    "least": (panel.journeys, {"size": 0, "link1": 9000, "link2": 9000, "link3": 9000}),
-    "refused": (panel.journeys, {"size": 65_507, "dont_fragment": True}),
-    "told": (panel.journeys, {"size": 1400, "dont_fragment": True}),
-    "told late": (panel.journeys, {"size": 1300, "dont_fragment": True}),
-    "black hole": (panel.journeys, {"size": 1400, "dont_fragment": True, "black_hole": True}),
-    "black hole late": (panel.journeys, {"size": 1300, "dont_fragment": True, "black_hole": True}),
-}
+PLAYGROUNDS = {}  # it is played on the stage
 PROGRAMS = {
     "server": ["127.0.0.1", "--answer"],
     "client": ["127.0.0.1", "--probe"],
@@ -92,8 +82,8 @@ PROGRAMS = {
 }
 FLOODED = {}
 BROWSER = {
-    "control": "MTU of link 1 (200 to 9,000 bytes)",
-    "moved": "link 1 (MTU {})",
+    "control": "payload",
+    "moved": "UDP, {} bytes",
     "exercise": ("exercise-largest", "1420", "1420 is too large", "1392"),
     "picture": None,
 }

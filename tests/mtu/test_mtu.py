@@ -1,8 +1,6 @@
 """Tests of lesson 2-3 that need no LAN: rules, listing, search, plots, panel, exercises, command line."""
 
 import argparse
-import asyncio
-import contextlib
 import copy
 import dataclasses
 import errno
@@ -26,8 +24,8 @@ from udplab.kit.sockets import HEADERS, IP_HEADER, LARGEST, UDP_HEADER, udp_sock
 from udplab.loopback import listing as loopback
 from udplab.mtu import (
     __main__,
-    exercises,
     experiments,
+    films,
     fragments,
     journeys,
     kernel,
@@ -37,10 +35,12 @@ from udplab.mtu import (
     plots,
     plots_of_fragments,
     probing,
+    six,
 )
 from udplab.mtu.fragments import Fragment
 
 REPO = Path(__file__).parents[2]
+with_lan = pytest.mark.skipif(lan.unavailable() is not None, reason="no LAN here")
 NO_LAN = "user namespaces are forbidden here: sysctl user.max_user_namespaces is 0"
 
 
@@ -489,10 +489,11 @@ def test_a_journey_without_a_bit_set_ends_in_those_fragments(size, mtus):
     assert all(sum(piece.size for piece in link) == size + UDP_HEADER for link in journey.links)
 
 
-@given(st.integers(68, 9000), st.integers(8, 5000), st.integers(1, 40), st.integers(1, 20))
-def test_no_more_survive_than_were_sent(limit, size, count, every):
-    [survivors] = journeys.predict_survivors((limit,), [size], count, every)
-    assert 0 <= survivors <= count and (every > 1 or survivors == 0)
+@given(payloads, st.floats(0, 1), st.integers(1, 500))
+def test_odds_hold_what_is_most_likely_and_no_more_than_was_sent(size, loss, count):
+    odds = journeys.odds(size, loss, count)
+    assert 0 <= odds.low <= odds.mean <= odds.high <= count and int(odds) in odds
+    assert odds.mean == pytest.approx(count * (1 - loss) ** len(fragments.fragments(size, [1500])))
 
 
 @given(paths, st.lists(payloads, max_size=8), st.booleans())
@@ -512,13 +513,17 @@ def test_a_size_reads_back_as_it_is_written(number):
             __main__.size(str(number))
 
 
-def test_survivors_by_counting():
-    assert journeys.predict_survivors((1500,), [100, 2000, 14_000, 29_000], 20, 20) == [19, 18, 10, 0]
-    for pieces, size in ((1, 100), (3, 4000), (7, 10_000)):
-        lost = {number // pieces for number in range(6, 30 * pieces, 7)}  # numbers 7, 14, ... from 1
-        assert journeys.predict_survivors((1500,), [size], 30, 7) == [30 - len(lost)]
-    lost = {number // 5 for number in range(6, 30 * 5, 7)}  # 1480, 1480 and 1048 bytes: the first router makes 5
-    assert journeys.predict_survivors((1500, 1400, 1280), [4000], 30, 7) == [30 - len(lost)]
+@pytest.mark.parametrize(("size", "count"), [(100, 100), (2800, 100), (14_000, 100), (29_000, 100), (14_000, 400)])
+def test_odds_are_those_of_the_binomial_distribution(size, count):
+    """At least 99 of 100 experiments end inside, and not nearly all: a wider interval would tell nothing."""
+    odds, chance = journeys.odds(size, 0.05, count), 0.95 ** len(fragments.fragments(size, [1500]))
+    inside = sum(math.comb(count, k) * chance**k * (1 - chance) ** (count - k) for k in range(odds.low, odds.high + 1))
+    assert 0.988 < inside < 0.998
+
+
+def test_what_is_chance_at_its_ends():
+    assert journeys.odds(14_000, 0, 100) == journeys.Odds(100, 100, 100)
+    assert journeys.odds(14_000, 1, 100) == journeys.Odds(0, 0, 0)
 
 
 def test_sends_by_hand():
@@ -533,6 +538,15 @@ def test_sends_by_hand():
     assert [(send.outcome, send.arrived, send.believed) for send in hole] == [
         (experiments.SENT, False, 1500), (experiments.SENT, False, 1500), (experiments.SENT, True, 1500)
     ]  # fmt: skip
+
+
+def test_ipv6_by_hand():
+    """Only the sender cuts, and only when it knows: 1360 bytes of payload have no room beside 48 of headers."""
+    assert six.cut6(1352, 1400) == [1400] and six.cut6(1353, 1400) == [1400, 57]
+    found = six.predict_cutting6((1500, 1400), 1440)
+    assert found.links == ((1, 0), (2, 2)) and (found.message.type, found.message.mtu) == (2, 1400)
+    assert six.predict_cutting6((1500, 1400, 1280), 1232) == six.Cutting(((1, 1, 1),) * 2, None)
+    assert six.predict_cutting4((1500, 1400), 1440).links == ((1, 2), (1, 2))
 
 
 def test_messages_by_hand():
@@ -645,11 +659,13 @@ def test_picture_of_a_datagram_cut_up():
 
 
 def test_picture_of_survival():
-    sizes, alive = [100, 14_000], [19, 10]
-    ax, words = drawn(plots_of_fragments.survival, (1500,), sizes, 20, 20, both(alive, [19, 3]))
-    assert list(lines(ax)["every 20th lost (measured)"].get_ydata()) == [95, 15]
-    assert lines(ax)["lost by chance, 1 in 20 (predicted)"].get_ydata()[9] == pytest.approx(100 * 0.95**10)
-    assert "of 20,  3 arrived" in words and words.endswith("NOT as predicted")
+    sizes, odds = [100, 14_000], [journeys.odds(100, 0.05, 100), journeys.odds(14_000, 0.05, 100)]
+    ax, words = drawn(plots_of_fragments.survival, sizes, 0.05, 100, Compared(odds, [95, 3]), you=50)
+    assert list(lines(ax)["arrived (measured)"].get_ydata()) == [95, 3] and "you: 50" in lines(ax)
+    assert lines(ax)["on average (predicted)"].get_ydata()[1] == pytest.approx(100 * 0.95**10)
+    assert " 3 of 100 arrived" in words and words.endswith("what chance explains: 1 of 2")
+    ax, words = drawn(plots_of_fragments.survival, sizes, 0.05, 100, alone(odds))
+    assert "59.9 expected, 47 to 73 in 99 of 100" in words and words.endswith(NO_LAN)
 
 
 def test_picture_of_a_search():
@@ -683,23 +699,33 @@ def no_lan(*_):
     raise lan.LanError(NO_LAN)
 
 
-def run_panel():
-    """Return what the panel draws with its first settings, and its words."""
-
-    async def run():
-        playground = panel.journeys()
-        values = {name: control.value for name, control in playground.controls.items()}
-        return playground, [each for batch in playground.measure(**values) for each in batch], values
-
-    playground, measured, values = asyncio.run(run())
-    return drawn(playground.draw, measured, values, None)
-
-
 def test_panel_without_a_lan(monkeypatch):
     monkeypatch.setattr(lan, "path", no_lan)
-    ax, words = run_panel()
-    assert "7 fragments" in words and words.endswith(f"only predicted: {NO_LAN}")
-    assert ax.get_title("left").startswith("Predicted: ")
+    played = panel.journeys()
+    assert played.stage.film.predicted == NO_LAN and len(played.stage.film) == 15
+    assert "the server got it" in played.words.value
+
+
+def fates(film):
+    return [(flight.kind, flight.target[0], flight.fate) for flight in film]
+
+
+@pytest.mark.parametrize("where", ["no LAN", pytest.param("LAN", marks=with_lan)])
+def test_the_stage_is_played_by_hand(monkeypatch, where):
+    if where == "no LAN":
+        monkeypatch.setattr(lan, "path", no_lan)
+    played = panel.journeys()
+    played.size.value = 1400
+    played.whole.value = True
+    told = [("UDP", "router1", "dropped"), ("ICMP", "client", "pending error")]
+    assert fates(played.stage.film) == told and "the next MTU is 1400" in played.words.value
+    played.heard({"type": "press", "name": "router1"})
+    assert fates(played.stage.film) == told[:1] and "nobody says so" in played.words.value
+    assert played.stage.pressed == ["router1"] and "speak again" in played.stage.buttons["router1"]
+    played.heard({"type": "slide", "name": "MTU", "link": "router1--router2", "value": 1500})
+    assert fates(played.stage.film)[-1] == ("ICMP", "client", "pending error"), "the second router speaks"
+    played.heard({"type": "slide", "name": "MTU", "link": "router2--server", "value": 1428})
+    assert [fate for *_, fate in fates(played.stage.film)] == ["forwarded", "forwarded", "delivered"]
 
 
 @pytest.mark.parametrize("error", [lan.LanError(NO_LAN), PermissionError(errno.EPERM, NO_LAN)])
@@ -710,6 +736,7 @@ def test_each_experiment_gives_its_prediction_and_the_reason(monkeypatch, error)
         raise error
 
     monkeypatch.setattr(lan, "path", fails)
+    monkeypatch.setattr(lan, "switch", fails)
     for experiment, *arguments in (
         (experiments.sends, MTUS, SIZES),
         (experiments.icmp_message, MTUS, 1472),
@@ -717,13 +744,16 @@ def test_each_experiment_gives_its_prediction_and_the_reason(monkeypatch, error)
         (experiments.claims, [(MTUS, False)]),
         (journeys.travel, MTUS, 3000, False),
         (journeys.arriving, MTUS, [3000]),
-        (journeys.survivors, MTUS, [3000], 5, 5),
+        (journeys.survivors, [3000], 0.05, 5),
+        (experiments.in_flight, MTUS),
+        (six.cutting, MTUS, 1440),
+        (experiments.forged, [1300]),
     ):
         found = experiment(*arguments)
         assert found.measured is None and NO_LAN in found.reason and found.predicted
 
 
-@pytest.mark.skipif(lan.unavailable() is not None, reason="no LAN here")
+@with_lan
 def test_a_lan_that_is_refused_a_later_step_is_no_traceback(monkeypatch):
     def refuse(*_):
         raise PermissionError(errno.EPERM, "Operation not permitted")
@@ -731,159 +761,6 @@ def test_a_lan_that_is_refused_a_later_step_is_no_traceback(monkeypatch):
     monkeypatch.setattr(os, "sched_setaffinity", refuse)
     found = experiments.sends(MTUS, SIZES)
     assert found.measured is None and "Operation not permitted" in found.verdict
-
-
-# --- Exercises ---
-
-
-def count_pieces(size, limit):
-    return len(fragments.fragments(size, [limit]))
-
-
-def forgets_the_header(size, limit):
-    return -(-size // (limit - 20))
-
-
-def forgets_eight(size, limit):
-    return -(-(size + 8) // (limit - 20))
-
-
-def linear(arrives):
-    size = 40
-    while arrives(size + 1) or arrives(size + 1) or arrives(size + 1):
-        size += 1
-    return size
-
-
-def trusting(arrives):
-    low, high = 40, 65508
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if arrives(middle) else (low, middle)
-    return low
-
-
-def twice(sock, data):
-    return [once(sock, data), once(sock, data)] != [False, False]
-
-
-def once(sock, data):
-    try:
-        sock.send(data)
-    except OSError:
-        return False
-    return True
-
-
-def stubborn(sock, data):
-    return once(sock, data) or once(sock, data)
-
-
-def until_it_works(sock, data):
-    while True:
-        with contextlib.suppress(OSError):
-            sock.send(data)
-            return True
-
-
-def rounds_the_last(size, limit):
-    return 1 if size + 28 <= limit else -(-(size + 8) // ((limit - 20) // 8 * 8))
-
-
-def within(low, high):
-    """Return a search that is right if the largest size is one of low to high."""
-
-    def find(arrives):
-        best, beyond = low, high + 1
-        while beyond - best > 1:
-            middle = (best + beyond) // 2
-            if any(arrives(middle) for _ in range(3)):
-                best = middle
-            else:
-                beyond = middle
-        return best
-
-    return find
-
-
-def in_steps_of_four(arrives):
-    found = within(40, 65_507)(arrives)
-    return found if found == 65_507 else found // 4 * 4
-
-
-@pytest.mark.parametrize("limit", [-1, 0, 20, 27, 67])
-def test_no_link_is_narrower_than_68_bytes(limit):
-    with pytest.raises(ValueError, match="68 bytes"):
-        fragments.fragments(100, [1500, limit])
-
-
-def test_the_last_fragment_is_not_rounded():
-    assert fragments.fragments(2745, [1400]) == [Fragment(0, 1376), Fragment(1376, 1377)]
-    assert [piece.size for piece in fragments.fragments(2749, [1400])] == [1376, 1376, 5]
-
-
-def solved(exercise, name):
-    space = {}
-    exec(exercise.answer, space)
-    return space[name]
-
-
-@pytest.mark.parametrize(
-    ("exercise", "wrong", "words"),
-    [
-        (exercises.largest, 1420, "Expected the largest payload in bytes. 1420 is too large"),
-        (exercises.largest, "1392", "You gave '1392'"),
-        (exercises.pieces, forgets_the_header, "on a link with an MTU of"),
-        (exercises.pieces, forgets_eight, "on a link with an MTU of"),
-        (exercises.find, linear, "more than 60 datagrams"),
-        (exercises.find, trusting, "loses every fifth datagram"),
-        (exercises.find, lambda arrives: 1372, "MTU of 576 bytes"),
-        (exercises.find, within(41, 65_507), "On a path with an MTU of 68 bytes"),
-        (exercises.find, within(40, 65_506), "On a path with an MTU of 65535 bytes"),
-        (exercises.find, in_steps_of_four, "On a path with an MTU of 1499 bytes"),
-        (exercises.find, trusting, "lost by chance looks like one that is too big"),
-        (exercises.stale, ["sent", "error", "error", "error"], "Send 3, of 1372 bytes: 'error' is not what happens"),
-        (exercises.stale, ["sent", "sent", "sent", "error"], "Send 2, of 1372 bytes: 'sent' is not what happens"),
-        (exercises.stale, 5, 'Expected a list of 4 words, each "sent" or "error", but got 5'),
-        (exercises.resend, until_it_works, "send() was called more than 10 times"),
-        (exercises.resend, once, "1372 bytes, with an old error waiting: Expected True, but got False"),
-        (exercises.resend, twice, "to be sent 1 times"),
-        (exercises.resend, lambda sock, data: 1, "Expected True, but got 1"),
-        (exercises.resend, stubborn, "The port was refused, which says nothing about size"),
-        (exercises.resend, None, "Give check the function itself"),
-        (exercises.pieces, rounds_the_last, "on a link with an MTU of"),
-    ],
-)
-def test_exercises_wrong(exercise, wrong, words):
-    assert words in exercise.verdict(wrong) and exercise.verdict(wrong).startswith("Not yet")
-
-
-@pytest.mark.parametrize(
-    ("exercise", "right"),
-    [
-        (exercises.largest, 1392),
-        (exercises.pieces, count_pieces),
-        (exercises.pieces, solved(exercises.pieces, "pieces")),
-        (exercises.find, solved(exercises.find, "find")),
-        (exercises.stale, ["sent", "error", "sent", "error"]),
-        (exercises.stale, ("sent", "error", "sent", "error")),
-        (exercises.resend, solved(exercises.resend, "send")),
-    ],
-)
-def test_exercises_right(exercise, right):
-    assert exercise.verdict(right).startswith("Right. ")
-
-
-@pytest.mark.parametrize("name", ["largest", "pieces", "find", "stale", "resend"])
-def test_exercises_unattempted(name, capsys):
-    exercise = getattr(exercises, name)
-
-    def dots(): ...
-
-    assert exercise.verdict(...).startswith("Not tried yet") and exercise.verdict(dots).startswith("Not tried yet")
-    exercise.hint()
-    exercise.solution()
-    assert len(capsys.readouterr().out) > 40
 
 
 # --- The command line ---
@@ -961,3 +838,33 @@ def test_the_listing_imports_nothing_heavy():
     heavy = "numpy", "matplotlib", "ipywidgets", "dataclasses", "scapy", "udplab.lan"
     code = f"import sys, udplab.mtu.__main__; print([n for n in {heavy} if n in sys.modules])"
     assert subprocess.check_output([sys.executable, "-c", code], cwd=REPO, text=True) == "[]\n"
+
+
+# --- Films ---
+
+
+@pytest.mark.parametrize(("sizes", "choice", "black_hole"), [
+    ([1472, 1472, 1372, 1372], "forbid", False), ([1472, 1372], "forbid", True), ([1472] * 3, "default", False),
+    ([3000], "allow", False), ([1373], "forbid", False), ([100], "forbid", False),
+])  # fmt: skip
+@with_lan
+@pytest.mark.parametrize("mtus", [(1500, 1400), (1500, 1400, 1280)])
+def test_a_predicted_film_shows_what_a_real_one_does(mtus, sizes, choice, black_hole):
+    real, model = films.film(mtus, sizes, choice, black_hole), films.predict_film(mtus, sizes, choice, black_hole)
+    assert real.predicted == "" and model.predicted
+    assert sorted(fates(real)) == sorted(fates(model))
+    assert [note.words for note in real.notes] == [note.words for note in model.notes]
+    assert [flight.size for flight in real if flight.kind == "ICMP"] == [
+        flight.size for flight in model if flight.kind == "ICMP"
+    ]
+
+
+def test_a_film_without_a_lan_says_why(monkeypatch):
+    monkeypatch.setattr(lan, "path", no_lan)
+    film = films.film(MTUS, SIZES)
+    assert film.predicted == NO_LAN
+    assert fates(film)[:2] == [("UDP", "router1", "dropped"), ("ICMP", "client", "pending error")]
+    assert [note.words for note in film.notes] == [
+        "1472 bytes refused: too big for the belief",
+        "1372 bytes refused: old news",
+    ]

@@ -7,8 +7,10 @@ shape.
 
 import contextlib
 import errno
+import select
 import socket
 import struct
+import time
 import types
 from dataclasses import dataclass
 
@@ -174,6 +176,42 @@ def measure_message(net, size):
         captured = icmp_in(seen)
     _, _, kind, code, _, named, _, router = struct.unpack_from("IBBBBII4x4s", entry)
     return {"error queue": Message(kind, code, named, socket.inet_ntoa(router)), "on the link": captured}
+
+
+# --- Three messages on their way ---
+
+
+def in_flight(links, large=1472, small=1372, delay=0.1):
+    """Send three large datagrams over a slow link, then a small one each time when news has come, and once more.
+
+    delay: of the client's link, in seconds each way. The large ones leave at half of it from one another, so all are
+    gone before the first message is back.
+    Returns a `Compared` of lists of (size, outcome).
+    """
+    predicted = [(large, SENT)] * 3 + [(small, OLD_NEWS)] * 3 + [(small, SENT)]
+    return on_path(links, predicted, measure_in_flight, large, small, delay)
+
+
+def measure_in_flight(net, large, small, delay):
+    """Return what happens on a path, as a list of (size, outcome)."""
+    net.wire("client", delay=delay)
+    with receiver(net), sender(net, "forbid") as sock:
+        sock.send(b"first")  # so that ARP has its answers
+        net["client"].settle()
+        outcomes = []
+        for _ in range(3):
+            sock.send(bytes(large))
+            outcomes.append((large, SENT))
+            time.sleep(delay / 2)  # this is the schedule: nothing is waited for
+        news = select.poll()
+        news.register(sock, 0)  # an error at the socket is always told of
+        for _ in range(3):
+            if not news.poll(1000 * (2 * delay + 5)):
+                raise OSError("an ICMP message has not come back")
+            outcomes.append((small, SENT if kernel.attempt(sock, small) else OLD_NEWS))
+        net["client"].settle()
+        outcomes.append((small, SENT if kernel.attempt(sock, small) else OLD_NEWS))
+        return outcomes
 
 
 # --- A message that anybody could have written ---

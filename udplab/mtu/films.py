@@ -74,7 +74,7 @@ def journey_in_hops(journey, number):
     hosts, hops = ["client", *(f"router{n}" for n in range(1, len(journey.mtus))), "server"], []
     for link, pieces in enumerate(journey.links):
         last = link == len(journey.links) - 1
-        stuck = not last and not journey.links[link + 1]
+        stuck = bool(pieces) and not last and not journey.links[link + 1]
         for place, piece in enumerate(pieces, start=1):
             fate = fates.DROPPED if stuck else fates.FORWARDED
             if last:

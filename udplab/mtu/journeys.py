@@ -1,7 +1,9 @@
 """Journeys: a datagram hop by hop, and what becomes of its pieces. The conventions are those of `experiments`."""
 
 import contextlib
+import math
 from dataclasses import dataclass
+from statistics import NormalDist
 
 from udplab.kit.sockets import HEADERS, UDP_HEADER, queued
 from udplab.mtu import kernel
@@ -77,32 +79,56 @@ def measure_arriving(net, sizes):
     return list(found.values())
 
 
-def survivors(links, sizes, count, every):
-    """Send `count` datagrams of each size through a router that loses every n-th fragment.
+ROOM = 60_000  # bytes that are sent before the server reads: its queue holds more
 
-    Returns a `Compared` of how many arrive of each size.
+
+@dataclass(frozen=True)
+class Odds:
+    """How many of some datagrams arrive: on average, and at least and at most in 99 of 100 experiments."""
+
+    mean: float
+    low: int
+    high: int
+
+    def __contains__(self, number):
+        return self.low <= number <= self.high
+
+    def __int__(self):
+        return round(self.mean)
+
+
+def survivors(sizes, loss, count=100, seed=1):
+    """Send `count` datagrams of each size over a wire that loses packets by chance (`loss`, 0 to 1).
+
+    Returns a `Compared` of two lists of different shapes: the `Odds` of each size, and how many arrived.
     """
-    return on_path(links, predict_survivors(links, sizes, count, every), measure_survivors, sizes, count, every)
+    return on_path((1500,), [odds(size, loss, count) for size in sizes], measure_survivors, sizes, loss, count, seed)
 
 
-def predict_survivors(mtus, sizes, count, every):
-    """Return how many arrive: those of which no fragment is lost."""
-    results = []
-    for size in sizes:
-        pieces = len(fragments(size, mtus[:2]))
-        results.append(sum((number + 1) * pieces // every == number * pieces // every for number in range(count)))
-    return results
+def odds(size, loss, count):
+    """Return the `Odds` that all fragments of a datagram get through, on a link of 1500.
+
+    For so many datagrams the binomial distribution is close to a normal one.
+    """
+    chance = (1 - loss) ** len(fragments(size, [1500]))
+    mean, spread = count * chance, (count * chance * (1 - chance)) ** 0.5
+    far = NormalDist().inv_cdf(0.995) * spread
+    return Odds(mean, max(0, math.floor(mean - far)), min(count, math.ceil(mean + far)))
 
 
-def measure_survivors(net, sizes, count, every):
-    """Return how many arrive of each size. Raises lan.LanError where the kernel cannot lose packets on purpose."""
+def measure_survivors(net, sizes, loss, count, seed):
+    """Return how many datagrams of each size arrive."""
+    net.wire("client", direction="out", loss=loss, seed=seed)
     results = []
     with receiver(net) as server, sender(net, "allow") as sock:
         for size in sizes:
-            net["router1"].lose(every, "eth1")  # it counts from 1 again
-            results.append(0)
-            for _ in range(count):
+            arrived, waiting = 0, 0
+            for number in range(1, count + 1):
                 sock.send(bytes(size))
-                net["client"].settle()
-                results[-1] += queued(server) != []
+                waiting += size
+                if waiting > ROOM or number == count:
+                    net["client"].settle()
+                    arrived += len(queued(server))
+                    waiting = 0
+            results.append(arrived)
     return results

@@ -1,4 +1,4 @@
-"""IPv4 packets in a capture of `udplab.lan`, read by hand. (scapy could do it, but its import takes 0.25 s.)"""
+"""IP packets in a capture of `udplab.lan`, read by hand. (scapy could do it, but its import takes 0.25 s.)"""
 
 import socket
 import struct
@@ -9,13 +9,13 @@ from udplab.mtu.fragments import Fragment
 
 @dataclass(frozen=True)
 class Packet:
-    """An IPv4 packet (RFC 791, section 3.1)."""
+    """An IP packet (RFC 791, section 3.1; RFC 8200, sections 3 and 4.5)."""
 
     protocol: int  # its number: 17 is UDP, 1 is ICMP
     source: str  # its sender's address
     id: int  # the number that all fragments of a datagram share
     offset: int  # where in the datagram it starts, in bytes
-    body: bytes  # what follows the header
+    body: bytes  # what follows the headers of IP
 
     @property
     def piece(self):
@@ -25,10 +25,10 @@ class Packet:
 
 @dataclass(frozen=True)
 class Message:
-    """An ICMP message "fragmentation needed" (RFC 792)."""
+    """An ICMP message "fragmentation needed" (RFC 792), or of ICMPv6 "packet too big" (RFC 4443, section 3.2)."""
 
-    type: int  # 3: destination unreachable
-    code: int  # 4: fragmentation needed, but don't-fragment is set
+    type: int  # 3: destination unreachable; ICMPv6: 2
+    code: int  # 4: fragmentation needed, but don't-fragment is set; ICMPv6: 0
     mtu: int  # of the next link, in bytes (RFC 1191, section 4)
     router: str  # the address that sent it
 
@@ -55,4 +55,28 @@ def icmp_in(seen):
         if packet.protocol == socket.IPPROTO_ICMP and packet.body[:2] == bytes([3, 4]):
             [named] = struct.unpack_from("!H", packet.body, 6)
             return Message(3, 4, named, packet.source)
+    return None
+
+
+def ipv6_packets(seen):
+    """Return the IPv6 packets among the frames of a capture; of extension headers only the fragment header is read."""
+    packets = []
+    for frame in seen.frames:
+        kind, length, protocol, source = struct.unpack_from("!12xH4xHBx16s", frame.data.ljust(54, b"\0"))
+        if kind == 0x86DD:
+            body, number, offset = frame.data[54 : 54 + length], 0, 0
+            if protocol == socket.IPPROTO_FRAGMENT:
+                protocol, offset, number = struct.unpack_from("!BxHI", body)
+                body = body[8:]
+            source = socket.inet_ntop(socket.AF_INET6, source)
+            packets.append(Packet(protocol, source, number, offset & 0xFFF8, body))
+    return packets
+
+
+def too_big_in(seen):
+    """Return the first "packet too big" of ICMPv6 in a capture as a `Message`, or None."""
+    for packet in ipv6_packets(seen):
+        if packet.protocol == socket.IPPROTO_ICMPV6 and packet.body[:2] == bytes([2, 0]):
+            [named] = struct.unpack_from("!I", packet.body, 4)
+            return Message(2, 0, named, packet.source)
     return None

@@ -6,7 +6,7 @@ Each draws on an Axes and returns its words. What is predicted is hollow or dash
 import numpy as np
 from matplotlib.patches import Rectangle
 
-from udplab.kit.picture import BLUE, GREEN, GREY, PURPLE, RED, below, hollow_and_full, resize
+from udplab.kit.picture import BLUE, GREEN, GREY, PURPLE, RED, below, hollow_and_full, resize, your_line
 from udplab.kit.sockets import HEADERS
 from udplab.mtu import experiments, probing
 
@@ -55,8 +55,11 @@ MARKS = {  # (outcome, arrived) -> mark, colour, words
 }
 
 
-def send_by_send(ax, mtus, compared):
-    """Draw what became of each `experiments.Send`, and what the kernel believed after it."""
+def send_by_send(ax, mtus, compared, you=None):
+    """Draw what became of each `experiments.Send`, and what the kernel believed after it.
+
+    you: the learner's guess of the belief at the end, in bytes
+    """
     resize(ax, 8, 4.6)
     predicted, measured = compared.predicted, compared.measured or []
     for number, limit in enumerate(mtus, start=1):
@@ -75,6 +78,7 @@ def send_by_send(ax, mtus, compared):
             if at:
                 sizes = [results[n - 1].size + HEADERS for n in at]
                 ax.plot(at, sizes, mark, color=colour, markeredgewidth=2, label=words if named else None, **look)
+    your_line(ax, you, f"{you}")
     numbers = range(1, len(predicted) + 1)
     ax.set(xlim=(0.5, len(predicted) + 0.5), xticks=numbers, ylabel="packet in bytes (payload + 28)")
     ax.set_xticklabels([f"send {n}\n{send.size} bytes" for n, send in zip(numbers, predicted, strict=True)])
@@ -144,13 +148,11 @@ def search(ax, compared, you=None):
         under = step.outcome == probing.CONFIRMED
         ax.annotate(text, (n, height), (0, -13 if under else 11), textcoords="offset points", ha="center",
                     va="top" if under else "bottom", fontsize=10.5)  # fmt: skip
-    if you is not None:
-        ax.axvline(you, linestyle=":", color="black", linewidth=2.5, label=f"you: {you} steps")
+    your_line(ax, you, f"{you} steps", axis="x")
     ax.set(xlabel="step", ylabel="payload in bytes", xticks=numbers, ylim=(bottom, top))
     ax.set_title(compared.title("The search, step by step"))
     below(ax)
-    lines = [f"step {number:2}: {probing.in_words(step)}" for number, step in enumerate(steps, start=1)]
-    return "\n".join([*lines, probing.verdict(compared.result), compared.verdict])
+    return f"{probing.report(compared.result)}\n{compared.verdict}"
 
 
 # --- Whom to believe? ---

@@ -136,23 +136,28 @@ def _spans(pieces):
 # --- What one lost fragment does ---
 
 
-def survival(ax, mtus, sizes, total, every, compared, you=None):
-    """Draw which share of the datagrams arrives when every n-th fragment is lost, by the number of fragments.
+def survival(ax, sizes, loss, total, compared, you=None):
+    """Draw how many of `total` datagrams of each size arrive on a link of 1500 that loses packets by chance.
 
-    you: the learner's guess, in % of the datagrams
+    compared: of `journeys.Odds`, and of numbers; you: the learner's guess, in datagrams
     """
-    pieces = [len(fragments(size, mtus)) for size in sizes]
-    curve = np.arange(1, max(pieces) + 1)
-    ax.plot(curve, (1 - 1 / every) ** curve * 100, ":", color=GREY, label=f"lost by chance, 1 in {every} (predicted)")
-    ax.plot(pieces, np.divide(compared.predicted, total) * 100, "D--", color=PURPLE, markerfacecolor="white",
-            markersize=11, label=f"every {every}th lost (predicted)")  # fmt: skip
+    pieces = [len(fragments(size, [1500])) for size in sizes]
+    lows, means, highs = zip(*((each.low, each.mean, each.high) for each in compared.predicted), strict=True)
+    ax.fill_between(pieces, lows, highs, color="#DDDDDD", label="99 of 100 times (predicted)")
+    ax.plot(pieces, means, "D--", color=PURPLE, markerfacecolor="white", markersize=9, label="on average (predicted)")
     if compared.measured:
-        shares = np.divide(compared.measured, total) * 100
-        ax.plot(pieces, shares, "o", color=BLUE, label=f"every {every}th lost (measured)")
-    your_line(ax, you, f"{you} %")
-    ax.set(xlabel="fragments in a datagram", ylabel="datagrams that arrive, in %", ylim=(-5, 105), xticks=pieces)
-    ax.set_title(compared.title("One lost fragment loses the whole datagram"))
+        ax.plot(pieces, compared.measured, "o", color=BLUE, label="arrived (measured)")
+    your_line(ax, you, f"{you}")
+    ax.set(xlabel="fragments in a datagram", ylabel=f"datagrams that arrive, of {total}", ylim=(0, 1.05 * total))
+    ax.set_xticks(pieces)
+    ax.set_title(compared.title(f"One lost fragment loses the datagram ({loss:.0%} of the packets lost)"))
     ax.legend(loc="upper right")
-    lines = [f"{size:6} bytes in {number:2} fragments: of {total}, {arrived:2} arrived"
-             for size, number, arrived in zip(sizes, pieces, compared.result, strict=True)]  # fmt: skip
-    return "\n".join([*lines, compared.verdict])
+    lines = []
+    for size, number, each in zip(sizes, pieces, compared.predicted, strict=True):
+        odds = f"{each.mean:5.1f} expected, {each.low} to {each.high} in 99 of 100"
+        lines.append(f"{size:6} bytes in {number:2} fragments: {odds}")
+    if not compared.measured:
+        return "\n".join([*lines, compared.verdict])
+    lines = [f"{line}; {arrived:2} of {total} arrived" for line, arrived in zip(lines, compared.measured, strict=True)]
+    inside = sum(arrived in each for arrived, each in zip(compared.measured, compared.predicted, strict=True))
+    return "\n".join([*lines, f"inside of what chance explains: {inside} of {len(sizes)}"])

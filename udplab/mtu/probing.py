@@ -182,6 +182,11 @@ def in_words(step):
     return f"{step.size:6} bytes: {step.outcome}"
 
 
+def report(search):
+    """Return all that `probe` prints of a `Search`."""
+    return "\n".join([*map(in_words, search.steps), verdict(search)])
+
+
 def verdict(search):
     """Return what a `Search` has shown, in a few lines: what was confirmed, and apart from it what is believed."""
     steps, believed = search
