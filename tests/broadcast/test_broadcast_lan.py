@@ -13,7 +13,7 @@ from udplab.kit.sockets import PORT
 from udplab.lan.plan import plan_switch
 from udplab.loopback import experiments as loopback_experiments
 from udplab.loopback import listing as loopback
-from udplab.mtu import experiments as mtu_experiments
+from udplab.mtu.packets import ip_packets
 
 REASON = lan.unavailable()
 pytestmark = pytest.mark.skipif(REASON is not None, reason=str(REASON))
@@ -256,4 +256,4 @@ def test_a_server_that_stops_sends_nothing_to_its_network(host):
         server = Server(listing.listen, host, 1060, make_socket=net["bob"].socket).start()
         server.stop()
         assert not server.running
-        assert [packet for packet in mtu_experiments.ip_packets(seen) if packet.protocol == socket.IPPROTO_UDP] == []
+        assert [packet for packet in ip_packets(seen) if packet.protocol == socket.IPPROTO_UDP] == []

@@ -16,6 +16,7 @@ from udplab.broadcast.sending import named
 from udplab.kit.compared import Compared, compared
 from udplab.kit.server import Server
 from udplab.kit.sockets import PORT
+from udplab.kit.words import told
 from udplab.lan.plan import plan_switch
 
 LOOPBACK = "127.255.255.255"  # the broadcast address of 127.0.0.0/8; Linux takes it, macOS reportedly does not
@@ -100,7 +101,7 @@ def film(sender, destination):
     try:
         return on_lan(sending.measure_film, sender, destination, EVERYWHERE)[0]
     except OSError as error:
-        return sending.predict_film(PLAN, sender, destination, EVERYWHERE, reason=str(error))[0]
+        return sending.predict_film(PLAN, sender, destination, EVERYWHERE, reason=told(error))[0]
 
 
 def binds(sender, destination, ways=KINDS):
@@ -175,7 +176,7 @@ def implosion(delays, work=0.002, queue_bytes=4096):
             room = discovery.measure_room(net, queue_bytes)
             measured = discovery.gather(net, delays, work, queue_bytes)
     except OSError as error:
-        reason = str(error)
+        reason = told(error)
     return Compared(discovery.predict_answers(delays, work, room), measured, reason)
 
 
@@ -185,7 +186,7 @@ def implosion_film(servers=8):
     try:
         return on_hosts(names, discovery.measure_film)
     except OSError as error:
-        return discovery.predict_film(plan_switch(names), str(error))
+        return discovery.predict_film(plan_switch(names), told(error))
 
 
 # --- Multicast ---

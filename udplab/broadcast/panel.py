@@ -13,6 +13,7 @@ from udplab.kit.ladder import ladder
 from udplab.kit.playground import choice, tick
 from udplab.kit.sockets import PORT
 from udplab.kit.stage import Stage
+from udplab.kit.words import told
 
 DESTINATIONS = {
     "bob, 10.0.0.2": "10.0.0.2",
@@ -28,7 +29,7 @@ LABELS = "9em"
 
 
 class WhoHears:
-    """Controls, a stage, and words. A host that is pressed sends, or listens in another way; its film starts at once."""
+    """Controls, a stage, and words. A host that is pressed sends, or listens in another way, and a film starts."""
 
     def __init__(self):
         self.destination = choice("It goes to", DESTINATIONS, LABELS)
@@ -66,8 +67,8 @@ class WhoHears:
             film, heard = on_lan(sending.measure_film, *settings)
             verdict = "as predicted" if heard == promised else "NOT as predicted"
         except OSError as error:
-            film, heard = sending.predict_film(PLAN, *settings, reason=str(error))
-            verdict = f"only predicted: {error}"
+            film, heard = sending.predict_film(PLAN, *settings, reason=told(error))
+            verdict = f"only predicted: {told(error)}"
         self.words = f"{self.sender} sends to {heard.destination}\nheard by: {heard.words}\n{verdict}"
         self.text.value = f'<pre role="status">{html.escape(self.words)}</pre>'
         nodes = [dataclasses.replace(node, addresses=self.lines(node)) for node in film.nodes]
