@@ -42,8 +42,9 @@ def switch(*names, beyond=(), stray=()):
 def path(*mtus):
     """A chain: client, router1, router2, ..., server, with the given MTU in bytes on each link.
 
-    `path(1500, 1400)` has one router, and so has `path([1500, 1400])`. Link i is 10.0.i.0/24: the client is 10.0.1.1, the server is .2 on the
-    last link. An MTU under 1280 switches IPv6 off on that link (RFC 8200), and Linux believes no ICMP message
-    that names an MTU under 552 (sysctl net.ipv4.route.min_pmtu). Returns and raises as switch() does.
+    `path(1500, 1400)` has one router, and so has `path([1500, 1400])`. Link i is 10.0.i.0/24: the client is
+    10.0.1.1, the server is .2 on the last link. An MTU under 1280 switches IPv6 off on that link (RFC 8200), and
+    Linux believes no ICMP message that names an MTU under 552 (sysctl net.ipv4.route.min_pmtu). Returns and raises
+    as switch() does.
     """
     return Network(plan_path(mtus), switched=False)
