@@ -87,20 +87,21 @@ def answers(api):
 
 
 def until(ready, process):
-    """Ask until `ready()` is true: neither a hub nor its servers tell by themselves. Returns the seconds it took."""
+    """Ask until `ready()` is true: neither a hub nor its servers tell by themselves."""
     begin = time.monotonic()
     while not ready():
         assert process.poll() is None, "the hub ended"
         assert time.monotonic() < begin + PATIENCE
         time.sleep(0.2)
-    return time.monotonic() - begin
 
 
 def start(hub, name):
     """Start a learner's server; return the seconds until it is ready."""
+    begin = time.monotonic()
     hub.api.ask(f"users/{name}", {})
     hub.api.ask(f"users/{name}/server", {})
-    return until(lambda: hub.api.ask(f"users/{name}")["servers"].get("", {}).get("ready"), hub.process)
+    until(lambda: hub.api.ask(f"users/{name}")["servers"].get("", {}).get("ready"), hub.process)
+    return time.monotonic() - begin
 
 
 def work(hub, name, lesson):
