@@ -125,6 +125,15 @@ def memory(hub):
     return total / 1024
 
 
+def processor_time(hub):
+    """Return the seconds of processor that all which a hub has started has used (proc(5), stat: utime, stime)."""
+    total = 0
+    for path in descendants(hub.process.pid):
+        with contextlib.suppress(OSError):
+            total += sum(map(int, (path / "stat").read_text().rpartition(")")[2].split()[11:13]))
+    return total / os.sysconf("SC_CLK_TCK")
+
+
 def descendants(pid):
     """Return the folders in /proc of a process and of what it has started, also by way of others."""
     parents = {}
@@ -145,9 +154,11 @@ def test_a_class_of_thirty(hub, measured):
     names = [f"learner{i}" for i in range(1, CLASS + 1)]
     empty = memory(hub)
     measured(f"hub: one learner's server is ready after {start(hub, names[0]):.1f} s")
+    before = processor_time(hub)
     first, end = work(hub, names[0], "2-1")
-    one = memory(hub) - empty
-    measured(f"hub: alone, the first cell of 2-1 answers after {first:.1f} s, the last after {end:.1f} s; {one:.0f} MB")
+    used, one = processor_time(hub) - before, memory(hub) - empty
+    measured(f"hub: alone, the first cell of 2-1 answers after {first:.1f} s, the last after {end:.1f} s")
+    measured(f"hub: that takes {used:.1f} s of processor, and {one:.0f} MB with the learner's server")
     with concurrent.futures.ThreadPoolExecutor(CLASS + 2 * WITH_LAN) as pool:
         begin = time.monotonic()
         list(pool.map(lambda name: start(hub, name), names[1:]))
