@@ -19,6 +19,7 @@ import tempfile
 import time
 import types
 import urllib.error
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -186,3 +187,12 @@ def test_learners_do_not_see_each_other(hub):
     mine = hub.server("learner41").run("2-1-loopback.ipynb", "import ipykernel; print(ipykernel.get_connection_file())")
     code = f"try:\n    open({mine[0].strip()!r})\nexcept PermissionError:\n    print('refused')"
     assert hub.server("learner42").run("2-1-loopback.ipynb", code) == ["refused\n"]
+
+
+@pytest.mark.heavy
+def test_a_learner_comes_to_the_first_lesson(hub):
+    start(hub, "learner1")
+    server = hub.server("learner1")
+    request = urllib.request.Request(f"{server.base}/", headers=server.header)
+    with urllib.request.urlopen(request, timeout=PATIENCE) as page:
+        assert page.url == f"{server.base}/lab/workspaces/udplab/tree/2-1-loopback.ipynb"
