@@ -690,7 +690,7 @@ WRONG = {
         "their sizes": (lambda size, mtu: [size], "You gave [0]"),
         "IP header cut up": (
             lambda size, mtu: solutions.pieces(size + 20, mtu),
-            "The IP header of 20 bytes is not cut up",
+            "The IP header of 20 bytes is not",
         ),
         "only 1500": (lambda size, mtu: solutions.pieces(size, 1500), "with an MTU of 1400"),
         "spins": (pieces_forever, "did not come to its end"),
@@ -710,20 +710,20 @@ WRONG = {
         "half a header": (find_and(lambda size: size + 8), "that leaves no room for UDP's header"),
         "one more": (find_and(lambda size: size + 1), "that one does not arrive any more"),
         "one less": (find_and(lambda size: size - 1), "one more byte still arrives"),
-        "prints": (find_and(print), "Does your function return its result?"),
+        "prints": (lambda arrives: print(solutions.find(arrives)), "Does your function return its result?"),
         "a text": (find_and(str), "without quotes"),
         "what arrives says": (lambda arrives: arrives(1372), "You gave True"),
     },
     "stale": {
         "all after the first": (
             ["sent", "error", "error", "error"],
-            "Send 3, of 1372 bytes: you say that an error comes.",
+            "Send 3, of 1372 bytes: you say that an error",
         ),
         "no old news": (["sent", "sent", "sent", "error"], "Send 2, of 1372 bytes: you say that it is sent."),
         "the first": (["error", "sent", "sent", "error"], "Send 1, of 1472 bytes"),
         "payload is all": (
             ["sent", "error", "sent", "sent"],
-            "Send 4, of 1373 bytes: you say that it is sent. How big",
+            "Send 4, of 1373 bytes: you say that it is sent.",
         ),
         "all go": (["sent"] * 4, "Send 2"),
         "none goes": (["error"] * 4, "Send 1"),
@@ -736,12 +736,15 @@ WRONG = {
         "nothing": ([None] * 4, "Word 1 is neither"),
     },
     "resend": {
-        "once": (send_once, "1372 bytes where 1372 fit, with an old error waiting: expected True, but got False"),
+        "once": (
+            send_once,
+            "1372 bytes where 1372 fit, with an old error waiting: expected your data",
+        ),
         "for ever": (send_until, "goes on for ever"),
         "twice": (send_twice, "expected your data to be sent once, but 2 datagrams went out"),
         "all errors": (send_stubborn, "Expected the error to be raised, but got True"),
         "1372 is the limit": (send_1372, "1400 bytes where 1472 fit"),
-        "goes by size": (send_by_size, "not at all"),
+        "goes by size": (send_by_size, "but 0 datagrams went out"),
         "cuts": (send_cuts, "another one went out"),
         "None": (send_none, "expected False, but got None"),
         "prints": (send_prints, "Does your function return its result?"),
@@ -757,7 +760,7 @@ WRONG = {
         "gives up": (survive_not, "1 old errors before the question, 0 after it: the question was sent 0 times"),
         "asks again": (
             survive_asks_again,
-            "the question was sent 2 times, expected once. An error of recv says nothing",
+            "sent 2 times, expected once. An error of recv says nothing",
         ),
         "send only": (survive_send_only, "0 old errors before the question, 1 after it: your client let an old error"),
         "recv only": (survive_recv_only, "1 old errors before the question, 0 after it: your client let an old error"),
@@ -774,7 +777,7 @@ WRONG = {
             lambda sock, question: solutions.survive(sock, question) or None,
             "Expected b'', but got None",
         ),
-        "spins": (pieces_forever and (lambda sock, question: spins()), "did not come to its end"),
+        "spins": (lambda sock, question: spins(), "did not come to its end"),
     },
 }
 
@@ -833,13 +836,12 @@ def test_any_size(size):
 def test_send_gives_an_old_error_one_more_try(tries):
     def send(sock, data):
         for _ in range(tries):
-            with contextlib.suppress(OSError) if False else contextlib.nullcontext():
-                try:
-                    sock.send(data)
-                    return True
-                except OSError as error:
-                    if error.errno != errno.EMSGSIZE:
-                        raise
+            try:
+                sock.send(data)
+                return True
+            except OSError as error:
+                if error.errno != errno.EMSGSIZE:
+                    raise
         return False
 
     assert bool(exercises.resend.verdict(send)) == (tries >= 2)
