@@ -1,14 +1,18 @@
-"""A JupyterLab for tests, started as learners start it."""
+"""A JupyterLab for tests, started as learners start it, and asked as the page does."""
 
 import contextlib
+import json
 import re
 import socket
 import subprocess
 import sys
 import threading
 import time
+import urllib.request
+import uuid
 
 import pytest
+import websocket
 
 
 @contextlib.contextmanager
@@ -45,3 +49,55 @@ def wait_until_it_listens(address, server, patience=60.0):
             return
         time.sleep(0.02)
     pytest.fail(f"nothing listens at {address}")
+
+
+class Server:
+    """A Jupyter server, asked by its REST API and by its websockets (jupyter_server's documentation, "The REST API").
+
+    base: its address without what comes after the user's name; token: what lets us in
+    """
+
+    def __init__(self, base, token):
+        self.base, self.header = base, {"Authorization": f"token {token}"}
+
+    @classmethod
+    def at(cls, address):
+        """Return the server with the address that a terminal shows."""
+        return cls(*re.match(r"(http://[^/]+).*token=(\w+)", address).groups())
+
+    def ask(self, name, content=None, method=None):
+        """Return what the server answers to GET, or to POST of a content."""
+        data = None if content is None else json.dumps(content).encode()
+        request = urllib.request.Request(f"{self.base}/api/{name}", data, self.header, method=method)
+        with urllib.request.urlopen(request, timeout=120) as answer:
+            return json.loads(answer.read() or "null")
+
+    def run(self, notebook, *cells, timeout=60.0):
+        """Run cells in a notebook's kernel; return what each has printed. An error in one fails the test.
+
+        timeout: seconds that the kernel may be silent
+        """
+        kernel = {"kernel": {"name": "python3"}, "type": "notebook", "name": notebook, "path": notebook}
+        number = self.ask("sessions", kernel)["kernel"]["id"]
+        url = f"{self.base}/api/kernels/{number}/channels".replace("http:", "ws:", 1)
+        header = [": ".join(item) for item in self.header.items()]
+        with contextlib.closing(websocket.create_connection(url, timeout=timeout, header=header)) as channels:
+            return [run_cell(channels, code) for code in cells]
+
+
+def run_cell(channels, code):
+    """Run code by a kernel's websocket; return what it prints."""
+    name = uuid.uuid4().hex
+    header = {"msg_id": name, "msg_type": "execute_request", "username": "", "session": name, "version": "5.3"}
+    content = {"code": code, "silent": False, "allow_stdin": False}
+    message = {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell"}
+    channels.send(json.dumps(message))
+    words = []
+    while True:
+        answer = channels.recv()
+        if isinstance(answer, bytes) or (answer := json.loads(answer))["parent_header"].get("msg_id") != name:
+            continue  # a widget's picture, or another cell's
+        assert answer["msg_type"] != "error", (code, answer["content"])
+        words.append(answer["content"].get("text", ""))
+        if answer["content"].get("execution_state") == "idle":
+            return "".join(words)

@@ -71,15 +71,41 @@ def each_cell_twice(cells):
     return twice
 
 
-def test_a_notebook_run_twice_in_one_kernel_prints_the_same(tmp_path):
-    """All notebooks, in both ways, checked as they are themselves: by nbval, in strict mode."""
-    for arrange in (from_the_top_twice, each_cell_twice):
+def backwards(cells):
+    """From the top, and then each cell again from the last to the first, but the last, which stops everything."""
+    return again(cells, list(reversed(cells[:-1])))
+
+
+def shuffled(cells):
+    """From the top, and then all cells again in random order."""
+    return again(cells, random.Random(len(cells)).sample(cells[:-1], len(cells) - 1))
+
+
+def again(cells, more):
+    """Add cells that are run once more. What they print may tell of the past; that none fails is what counts here."""
+    more = copied(more)
+    for each in more:
+        each.metadata["tags"] = [*each.metadata.get("tags", []), "nbval-ignore-output"]
+    return [*cells[:-1], *more, cells[-1]]
+
+
+def printed_the_same(tmp_path, *arrangements):
+    """Have nbval check all notebooks, arranged in these ways, as it checks the notebooks themselves: in strict mode."""
+    for arrange in arrangements:
         for path in NOTEBOOKS:
             nbformat.write(lesson(path.stem, arrange), tmp_path / f"{path.stem}-{arrange.__name__}.ipynb")
     settings = ["-p", "conftest", "-c", TOP / "pyproject.toml", "--rootdir", TOP]
     command = [sys.executable, "-m", "pytest", "-q", *settings, tmp_path]
     done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stdout[-10_000:]
+
+
+def test_a_notebook_run_twice_in_one_kernel_prints_the_same(tmp_path):
+    printed_the_same(tmp_path, from_the_top_twice, each_cell_twice)
+
+
+def test_cells_can_be_run_again_in_any_order(tmp_path):
+    printed_the_same(tmp_path, backwards, shuffled)
 
 
 # What is interrupted is the cell, and all that IPython does for it. In the microseconds between two messages an

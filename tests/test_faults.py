@@ -248,8 +248,9 @@ FAULTS = {
     29: Row(
         "a burst over the receive queue",
         "sent = kept + dropped, by the kernel's own count",
-        "broadcast.test_a_predicted_queue_loses_only_what_has_no_room loopback.test_kept_draws_what_was_measured "
-        "loopback.test_without_a_count_of_the_kernel_a_silence_ends_the_burst",
+        "broadcast.test_a_predicted_queue_loses_only_what_has_no_room "
+        "loopback.test_kept_draws_what_was_measured_and_what_you_said "
+        "loopback.test_where_the_kernel_does_not_count_a_burst_goes_on_without",
         "loopback.test_a_burst_is_accounted_for loads.test_a_flood_of_100_000_random_datagrams",
     ),
     30: Row(
@@ -257,11 +258,10 @@ FAULTS = {
         "works again, and nothing is left",
         "server.test_hold_stops_the_old_server_of_that_name "
         "server.test_an_interrupt_at_any_line_of_a_cell_is_mended_by_stop_all "
-        "loopback.test_an_interrupt_at_any_line_of_a_check_leaves_no_thread "
-        "loopback.test_an_interrupt_while_the_thread_of_a_check_begins_leaves_no_thread "
-        "loopback.test_ctrl_c_ends_the_function_too",
+        "exercise.test_an_interrupt_at_any_line_of_a_check_leaves_no_thread "
+        "exercise.test_an_interrupt_while_the_thread_of_a_check_begins_leaves_no_thread "
+        "exercise.test_ctrl_c_ends_the_function_too",
         "faults.test_a_kernel_is_interrupted_and_restarted "
-        ""
         "broadcast_lan.test_an_interrupt_while_sockets_are_closed_leaves_none_open "
         "lan.test_a_network_that_closes_takes_sockets_along_that_an_interrupt_kept_from_everybody "
         "lan.test_an_interrupt_just_when_a_socket_arrives_waits_until_it_has_an_owner "
@@ -293,19 +293,189 @@ FAULTS = {
         "server.test_a_forked_child_lets_go_of_its_parents_server "
         "lan.test_two_processes_do_not_disturb_each_other loads.test_40_kernels_at_once",
     ),
+    34: Row(
+        "a LAN that is available and refuses a later step",
+        "predictions with the reason; unavailable() tries the smallest network",
+        "broadcast.test_a_network_that_is_there_and_then_refuses_leaves_the_prediction "
+        "mtu.test_a_lan_that_is_refused_a_later_step_is_no_traceback",
+        "kit.test_what_cannot_be_measured_has_the_reason_and_a_mistake_is_raised",
+    ),
+    35: Row(
+        "a limit of the system: no descriptor, no port, no thread, a sysctl at its maximum",
+        "one line that names what ran out",
+        "project.test_why_a_server_cannot_listen "
+        "server.test_a_thread_that_cannot_be_started_is_an_error_and_nothing_stays_open",
+        "lan.test_a_process_without_a_free_descriptor_is_told_so_and_the_network_stays",
+    ),
+    36: Row(
+        "namespaces forbidden by AppArmor, seccomp or a sysctl",
+        "the cause as far as the errno shows it, and the remedy",
+        "lan.test_reasons",
+        "lan.test_forbidden_namespaces lan.test_a_lesson_without_a_lan",
+    ),
+    37: Row(
+        "an option that this system lacks",
+        "goes on without, and says so",
+        "mtu.test_a_system_that_refuses_the_options_goes_on_without mtu.test_belief_only_where_it_can_be_read",
+        "loopback.test_where_the_kernel_does_not_count_a_burst_goes_on_without",
+    ),
+    38: Row(
+        "any error of one send or receive in the middle of a schedule",
+        "noted in the attempt, the schedule goes on, words at the end",
+        "retry.test_an_error_of_one_try_is_noted_and_the_schedule_goes_on "
+        "retry.test_an_error_at_every_call_ends_on_time_and_fills_no_memory "
+        "mtu.test_any_other_error_is_noted_and_the_search_goes_on "
+        "broadcast.test_find_notes_an_error_and_goes_on",
+        "loopback.test_any_error_of_a_send_is_a_lost_round_trip",
+    ),
+    39: Row(
+        "an errno whose cause is not known",
+        "a cause is checked before it is named",
+        "broadcast.test_an_address_that_a_rule_forbids_is_not_called_a_broadcast_address "
+        "project.test_why_a_server_cannot_listen server.test_stop_says_when_respond_does_not_return",
+        "broadcast.test_a_broadcast_address_is_named_as_the_cause_only_where_it_is_one",
+    ),
+    40: Row(
+        "socket.setdefaulttimeout of any value",
+        "the server's socket has no timeout",
+        "server.test_follow_ends_when_its_patience_does",
+        "server.test_a_default_timeout_of_the_process_does_not_reach_the_server",
+    ),
+    41: Row(
+        "lo down or filtered while a server runs",
+        "stops at once, without a datagram",
+        "server.test_elsewhere_a_server_is_woken_by_a_datagram",
+        "server.test_stop_needs_no_network_on_linux",
+    ),
+    42: Row(
+        "respond raises what is no Exception, an error without text, or returns odd bytes",
+        "counted as errors, and the server goes on",
+        "server.test_odd_bytes_are_answered_and_a_clock_that_fails_is_an_error",
+        "server.test_whatever_respond_raises_is_counted_and_the_server_goes_on",
+    ),
+    43: Row(
+        "a fork, or a slow link, while an answer is on its way",
+        "counts and log return within a moment",
+        "server.test_counts_and_log_come_back_while_an_answer_waits_for_a_slow_link",
+        "server.test_a_forked_child_lets_go_of_its_parents_server",
+    ),
+    44: Row(
+        "a dollar sign in a datagram, a name, an error: in any plot",
+        "drawn as it is",
+        "kit.test_what_strangers_sent_is_drawn_as_it_is stage.test_names_with_dollars_are_drawn_as_they_are",
+        "kit.test_show_displays_a_picture_with_words_and_prints_them",
+    ),
+    45: Row(
+        "an answer of 10 MB, a hostile repr, an exception that is no Exception, in check()",
+        "one sentence, under 1,000 characters",
+        "exercise.test_an_error_of_any_kind_becomes_one_sentence exercise.test_any_value_gets_a_verdict",
+        "exercise.test_ten_megabytes_become_one_sentence",
+    ),
+    46: Row(
+        "60,000 forged servers in a discovery",
+        "bounded, and the others are counted",
+        "broadcast.test_find_remembers_so_many_servers_and_counts_the_others",
+        "broadcast.test_find_believes_answers_with_its_token_only",
+    ),
+    47: Row(
+        "a helper that is stopped",
+        "30 s at the most, in one line",
+        "lan.test_a_helper_that_has_gone_is_told",
+        "lan.test_killed_helper_is_told_and_replaced",
+    ),
+    48: Row(
+        "all datagrams of 1,000 round trips lost",
+        "gives up after some in a row, and says so",
+        "loopback.test_round_trips_that_cannot_be_are_told_before_anything_is_sent",
+        "loopback.test_round_trips_that_are_all_lost_end_soon_and_say_so",
+    ),
+    49: Row(
+        "the echo of one's own question",
+        "ignored",
+        "retry.test_the_echo_of_a_question_is_not_its_answer",
+        "loopback.test_the_echo_of_ones_own_question_is_no_answer",
+    ),
+    50: Row(
+        "waits of inf, None, nan or below 0; sizes and counts out of range",
+        "ValueError in words, before anything is sent",
+        "retry.test_a_wait_that_is_none_is_refused_before_anything_is_sent "
+        "loopback.test_a_timeout_that_is_none_is_told_before_anything_is_asked",
+        "loopback.test_a_burst_that_cannot_be_is_told",
+    ),
+    51: Row(
+        "Ctrl-C while a program starts",
+        "quiet, as soon as any code of ours runs",
+        "launcher.test_ctrl_c_while_it_starts",
+        "loads.test_ctrl_c_from_the_first_moment_on",
+    ),
+    52: Row(
+        'an argument "" that a shell drops',
+        "HOST may be left out for a server",
+        "faults.test_a_server_may_do_without_its_host",
+        "faults.test_a_server_may_do_without_its_host",
+    ),
+    53: Row(
+        "the learner's own socket.py or random.py beside the lessons",
+        "the lesson names the trap; the programs run with -P",
+        "project.test_the_lessons_name_the_trap_of_a_file_called_socket",
+        "faults.test_a_file_called_socket_is_kept_out_by_python_P",
+    ),
+    54: Row(
+        "-OO, a patched time, no more threads",
+        "words, or as without",
+        "server.test_a_thread_that_cannot_be_started_is_an_error_and_nothing_stays_open",
+        "faults.test_programs_do_without_docstrings",
+    ),
+    55: Row(
+        "a kernelspec of the user's own; no home; a read-only project; a moved folder",
+        "the right kernel; one line",
+        "launcher.test_ours_comes_before_what_the_user_has "
+        "copies.test_a_moved_folder_keeps_what_is_known_of_its_copies copies.test_a_read_only_folder",
+        "launcher.test_its_kernel_is_this_python_and_talks_by_unix_sockets "
+        "launcher.test_it_starts_for_a_user_without_a_home",
+    ),
+    56: Row(
+        "a page whose kernel has gone",
+        "the panel said so beforehand",
+        "playground.test_the_panel_says_what_to_do_when_nothing_moves",
+        "browser.test_the_playground_follows_its_control",
+    ),
+    57: Row(
+        "cells run in any order, after a restart from any section",
+        "as in order",
+        "again.test_cells_can_be_run_again_in_any_order",
+        "again.test_cells_can_be_run_again_in_any_order",
+    ),
+    58: Row(
+        "lo with another MTU, another queue size, other numbers of this machine",
+        "validates",
+        "project.test_what_is_sanitized_is_written_in_ascii",
+        "loads.test_the_notebooks_with_another_loopback",
+    ),
+    59: Row(
+        "a string where a tuple is wanted",
+        "one line",
+        "lan.test_names_are_lists lan.test_plans_that_cannot_be",
+        "lan.test_plans_that_cannot_be",
+    ),
+    60: Row(
+        "10,000 networks in a row",
+        "the helper's memory levels off",
+        "netlink.test_attributes_are_read_as_they_were_made",
+        "lan.test_networks_in_a_row",
+    ),
 }
 
 
 @functools.cache
 def functions_in(name):
-    """Return the names of the test functions in test_`name`.py."""
-    [path] = HERE.rglob(f"test_{name}.py")
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    """Return the names of the test functions in all test_`name`.py."""
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in HERE.rglob(f"test_{name}.py")]
+    return {node.name for tree in trees for node in tree.body if isinstance(node, ast.FunctionDef)}
 
 
 def test_every_fault_has_a_scripted_and_a_real_test_and_each_exists():
-    assert list(FAULTS) == list(range(1, 34))
+    assert list(FAULTS) == list(range(1, 61))
     for number, row in FAULTS.items():
         assert row.scripted and row.real, number
         for each in (row.scripted + " " + row.real).split():
@@ -489,6 +659,34 @@ def test_the_usage_names_the_command(module, capsys):
     with pytest.raises(SystemExit):
         module.main(["--help"])
     assert f"usage: python -m {module.__package__} [-h]" in capsys.readouterr().out
+
+
+# --- Rows 52 to 54: what a shell, a file and a Python option do ---
+
+
+@pytest.mark.parametrize("name", [name for name, lesson in LESSONS.items() if lesson.PROGRAMS.get("hosts")])
+def test_a_server_may_do_without_its_host(name, monkeypatch):
+    """Then this machine alone is served: what a shell has dropped, nobody guesses."""
+    served = []
+    monkeypatch.setattr(terminal, "show", lambda server, line, *more: served.append(server.host))
+    arguments = [word for word in LESSONS[name].PROGRAMS["server"] if word != "127.0.0.1"]
+    with contextlib.suppress(SystemExit):
+        PROGRAMS[name].main(arguments)
+    assert served == ["127.0.0.1"]
+
+
+def test_a_file_called_socket_is_kept_out_by_python_P(tmp_path):
+    (tmp_path / "socket.py").write_text("raise SystemExit('mine')")
+    command = ["-m", "udplab.loopback", "--help"]
+    run = {"cwd": tmp_path, "capture_output": True, "text": True}
+    assert "mine" in subprocess.run([sys.executable, *command], **run).stderr
+    assert subprocess.run([sys.executable, "-P", *command], **run).returncode == 0
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_programs_do_without_docstrings(name):
+    done = subprocess.run([sys.executable, "-OO", "-m", f"udplab.{name}", "--help"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "") and f"usage: python -m udplab.{name}" in done.stdout
 
 
 # --- Row 30: a real kernel ---

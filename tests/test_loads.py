@@ -22,6 +22,7 @@ import pytest
 from lessons import gathered
 from scripted import have_ended, helpers
 
+from udplab import lan
 from udplab.kit.server import Server
 from udplab.kit.sockets import LARGEST, arrivals, connect, udp_socket
 from udplab.retry import experiments as retry_experiments
@@ -138,7 +139,7 @@ def asked(loss):
     network = lossy.BadNetwork(loss, loss / 2, duplicate=0.3, reorder=0.3, delay=(0, 0.002), seed=loss)
     with Server(retry_experiments.echo, make_socket=network.socket) as server:
         begin = time.perf_counter()
-        pairs = retry_experiments.ask_in_turn(server.address, 1000, lambda: policies.fixed(0.001, 5), ids=True)
+        pairs = retry_experiments.ask_in_turn(server.address, [[0.001] * 5] * 1000, ids=True)
         return pairs, time.perf_counter() - begin
 
 
@@ -259,6 +260,24 @@ def test_100_interrupts_of_programs_at_random_moments(measured):
     measured("100 interrupts of a program at random moments: each ended quietly, with status 130")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot send SIGINT to one process")
+def test_ctrl_c_from_the_first_moment_on(measured):
+    """While Python starts, nothing of ours can help; from then on there is no traceback."""
+    rng, programs, pythons = random.Random(200), gathered("PROGRAMS"), 0
+    servers = [(name.split(", ")[0], words) for name, words in programs.items() if name.endswith(", server")]
+    for number in range(200):
+        lesson, words = servers[number % len(servers)]
+        command = [sys.executable, "-m", f"udplab.{lesson}", *words, "-p", "0"]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+            time.sleep(rng.random() * 0.3)
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=60)
+        assert "udplab" not in errors, errors
+        assert errors or process.returncode in (130, -signal.SIGINT)
+        pythons += bool(errors)
+    measured(f"200 interrupts of programs that start: none in our code, {pythons} while Python itself started")
+
+
 # --- The whole suite, under the hardest conditions ---
 
 
@@ -282,7 +301,7 @@ def test_the_suite_in_dev_mode_in_the_c_locale_in_random_order(measured):
     The kernels that tests start have all of it but dev mode.
     """
     order = ["--random-order", f"--random-order-seed={random.randrange(1000)}"]
-    end = suite("tests", "--ignore=tests/test_browser.py", *order, PYTHONDEVMODE="1", **STRICT, **PLAIN)
+    end = suite("tests", "--ignore=tests/browser", *order, PYTHONDEVMODE="1", **STRICT, **PLAIN)
     measured(f"the suite with -X dev -W error, in the C locale, in random order: {end}")
 
 
@@ -290,3 +309,29 @@ def test_the_notebooks_with_every_warning_an_error_in_the_c_locale(measured):
     """In the kernels too."""
     end = suite("notebooks", **STRICT, **PLAIN)
     measured(f"the notebooks with -W error, in the C locale: {end}")
+
+
+OTHER_LOOPBACK = """
+import fcntl, socket, struct, sys
+import pytest
+from udplab.lan.helper import enter_namespaces
+
+refused = enter_namespaces()  # so that this machine's own loopback stays as it is
+assert refused is None, refused
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:  # netdevice(7): SIOCSIFMTU, SIOCSIFFLAGS
+    fcntl.ioctl(any_socket, 0x8922, struct.pack("16si12x", b"lo", int(sys.argv[1])))
+    fcntl.ioctl(any_socket, 0x8914, struct.pack("16sH14x", b"lo", 1))
+sys.exit(pytest.main(["-q", "notebooks"]))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a network namespace of its own")
+@pytest.mark.parametrize("mtu", [1500, 68])
+def test_the_notebooks_with_another_loopback(mtu, measured):
+    """A machine's own numbers fail no lesson."""
+    if reason := lan.unavailable():
+        pytest.skip(reason)
+    command = [sys.executable, "-c", OTHER_LOOPBACK, str(mtu)]
+    done = subprocess.run(command, cwd=TOP, capture_output=True, encoding="utf-8", timeout=600)
+    assert done.returncode == 0, done.stdout[-10_000:] + done.stderr[-2000:]
+    measured(f"the notebooks where lo has an MTU of {mtu}: {done.stdout.splitlines()[-1]}")

@@ -1,6 +1,7 @@
 """The project itself: its notebooks, its lists of packages, its way in for newcomers."""
 
 import ast
+import configparser
 import itertools
 import json
 import re
@@ -112,6 +113,19 @@ def test_a_lesson_imports_its_five_rooms_first_and_no_cell_apologizes_for_machin
         assert not [words for words in APOLOGIES if words in source], source
         assert not re.search(r"\b(\w+) and \1\[0\]", source), source
         assert ("from udplab" not in source and "import udplab" not in source) or "%%writefile" in source, source
+
+
+def test_what_is_sanitized_is_written_in_ascii():
+    """Row 58. nbval reads the rules in the locale's encoding; each has a name, a pattern and what takes its place."""
+    rules = configparser.RawConfigParser()
+    rules.read_string((TOP / "tests" / "sanitize.cfg").read_bytes().decode("ascii"))
+    for name in rules.sections():
+        assert set(rules[name]) == {"regex", "replace"} and re.compile(rules[name]["regex"]), name
+
+
+def test_the_lessons_name_the_trap_of_a_file_called_socket():
+    """Row 53: Python would import the learner's file in place of its own."""
+    assert "socket.py" in "".join(path.read_text(encoding="utf-8") for path in NOTEBOOKS)
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)

@@ -5,16 +5,15 @@ import socket
 from pathlib import Path
 
 import pytest
-from scripted import run_async
 
 from udplab import lan
-from udplab.broadcast import discovery, experiments, forging, hearing, listing, multicast, panel
+from udplab.broadcast import discovery, experiments, forging, hearing, listing, multicast, panel, sending
 from udplab.kit.server import Server
 from udplab.kit.sockets import PORT
 from udplab.lan.plan import plan_switch
 from udplab.loopback import experiments as loopback_experiments
 from udplab.loopback import listing as loopback
-from udplab.mtu import experiments as mtu_experiments
+from udplab.mtu.packets import ip_packets
 
 REASON = lan.unavailable()
 pytestmark = pytest.mark.skipif(REASON is not None, reason=str(REASON))
@@ -46,20 +45,20 @@ def test_who_hears_is_as_predicted(net, plan, sender, permission):
     more = ["10.0.0.1", "10.0.0.254", "10.0.1.254", "10.0.1.1"]
     for kind in hearing.KINDS:
         settings = sender, DESTINATIONS + more, {host.name: kind for host in plan}, permission
-        assert experiments.measure_hearing(net, *settings) == hearing.predict(plan, *settings)
+        assert sending.measure_hearing(net, *settings) == hearing.predict(plan, *settings)
 
 
 def test_mixed_binds_and_another_port(net, plan):
     binds = {"alice": hearing.OTHER, "bob": hearing.SUBNET, "dave": hearing.EVERY}
     for port in (PORT, PORT + 1):
         settings = "alice", DESTINATIONS, binds, True, "", port
-        assert experiments.measure_hearing(net, *settings) == hearing.predict(plan, *settings)
+        assert sending.measure_hearing(net, *settings) == hearing.predict(plan, *settings)
 
 
 @pytest.mark.parametrize("source", ["", "10.0.0.254", "10.0.1.254"])
 def test_a_bound_address_chooses_the_interface(net, plan, source):
     settings = "router", ["<broadcast>"], {host.name: hearing.EVERY for host in plan}, True, source
-    assert experiments.measure_hearing(net, *settings) == hearing.predict(plan, *settings)
+    assert sending.measure_hearing(net, *settings) == hearing.predict(plan, *settings)
 
 
 def test_fault_27_no_route_is_one_line(net):
@@ -98,6 +97,11 @@ def test_the_experiments_of_the_lesson_come_out_as_predicted():
     assert experiments.hears("alice", DESTINATIONS).verdict == "as predicted"
     assert experiments.binds("alice", "10.0.0.255").verdict == "as predicted"
     assert experiments.members("alice", ["bob", "dave"]).verdict == "as predicted"
+    assert experiments.members("router", ["alice", "dave"], interface="eth1").verdict == "as predicted"
+    assert experiments.members("alice", ["alice", "bob"], ttl=0).verdict == "as predicted"
+    assert experiments.hears("router", ["<broadcast>"], device="eth1").verdict == "as predicted"
+    assert experiments.devices().verdict == experiments.own("router").verdict == "as predicted"
+    assert experiments.joining("239.1.2.3").verdict == experiments.neighbours().verdict == "as predicted"
     assert experiments.amplification(servers=5).verdict == "as predicted"
     flood = experiments.implosion([0.0] * 30)
     assert flood.map(discovery.lost).verdict == "as predicted" and 0 < discovery.lost(flood.result) < 30
@@ -120,7 +124,7 @@ def test_discovery_finds_the_servers_of_the_subnet(net):
     ]
     with servers[0], servers[1], servers[2], net["alice"].socket() as sock:
         found = discovery.find(sock, ("10.0.0.255", 1060), b"time", wait=2)
-    assert found == {("10.0.0.2", 1060): b"bob", ("10.0.0.3", 1060): b"carol"}
+    assert found.servers == {("10.0.0.2", 1060): b"bob", ("10.0.0.3", 1060): b"carol"}
 
 
 def test_answers_at_once_overflow_the_queue_and_delays_mend_it(crowd):
@@ -166,7 +170,7 @@ def test_a_server_never_answers_a_broadcast_source(net):
     with Server(respond, "", 1060, make_socket=net["bob"].socket) as server, net["alice"].socket() as sock:
         assert server._sock.getsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST) == 0
         forging.send_forged(net["carol"], ("10.0.0.255", 1060), ("10.0.0.2", 1060), b"find time 1")
-        assert len(discovery.find(sock, ("10.0.0.2", 1060), b"time", wait=2)) == 1
+        assert len(discovery.find(sock, ("10.0.0.2", 1060), b"time", wait=2).servers) == 1
         assert server.counts == {"received": 2, "answered": 1, "dropped": 0, "bad": 0, "errors": 1}
         assert "PermissionError" in server.log[0].why
 
@@ -199,19 +203,50 @@ def test_a_router_answers_from_its_near_address(net):
         assert loopback_experiments.ask(sock, (far, 1060), b"hello", timeout=5).answer
 
 
-def test_the_playground_measures_on_a_network_of_its_own():
-    async def play():
-        playground = panel.who_hears()
-        playground.run()
-        await playground.task
-        first = playground.text.value
-        playground.controls["permission"].value = False  # a changed control runs it
-        await playground.task
-        return first, playground.text.value
+def test_the_playground_measures():
+    playground = panel.who_hears()
+    assert playground.words == "alice sends to 10.0.0.255\nheard by: alice, bob, carol, router\nas predicted"
+    playground.permission.value = False  # a changed control sends again
+    assert "not sent: EACCES\nas predicted" in playground.words
+    playground.permission.value = True
+    playground.pressed({"type": "press", "name": "dave"})
+    assert "dave sends to 10.0.0.255\nheard by: router\nas predicted" in playground.words
+    assert not playground.stage.film.predicted
 
-    first, second = run_async(play)
-    assert "heard by: alice, bob, carol" in first and "as predicted" in first
-    assert "not sent: EACCES" in second
+
+def test_a_network_that_has_gone_is_built_anew():
+    assert experiments.own("alice").verdict == "as predicted"
+    lan.stop()
+    assert experiments.own("alice").verdict == "as predicted"
+
+
+def test_joining_an_ipv6_group_is_told_by_mld():
+    joined = experiments.joining(multicast.GROUP6)
+    if joined.measured is None:
+        pytest.skip(joined.reason)
+    assert joined.verdict == "as predicted"
+
+
+def test_a_router_that_is_told_to_forwards_a_broadcast_to_its_other_subnet():
+    forwarded = experiments.forwarded("alice", ["10.0.1.255"])
+    if forwarded.measured is None:
+        pytest.skip(forwarded.reason)
+    assert forwarded.result[0].heard == ("dave",) and forwarded.verdict == "as predicted"
+
+
+@pytest.mark.parametrize("destination", ["10.0.0.2", "10.0.0.255", "10.0.1.255", "10.0.1.1"])
+def test_a_film_shows_what_the_rules_promise(destination):
+    def ways(film):
+        return {(flight.source[0], flight.target[0], flight.fate) for flight in film}
+
+    promised, _ = sending.predict_film(hearing.PLAN, "alice", destination, experiments.EVERYWHERE)
+    assert ways(experiments.film("alice", destination)) == ways(promised)
+
+
+def test_the_film_of_an_implosion_shows_dropped_answers():
+    fates = [flight.fate for flight in experiments.implosion_film()]
+    assert fates[:8] == ["delivered"] * 8 and 0 < fates[8:].count("dropped") < 8
+    assert fates[8:].count("dropped") + fates[8:].count("delivered") == 8
 
 
 @pytest.mark.parametrize("host", ["10.0.0.255", "255.255.255.255", "239.1.2.3"])
@@ -221,4 +256,4 @@ def test_a_server_that_stops_sends_nothing_to_its_network(host):
         server = Server(listing.listen, host, 1060, make_socket=net["bob"].socket).start()
         server.stop()
         assert not server.running
-        assert [packet for packet in mtu_experiments.ip_packets(seen) if packet.protocol == socket.IPPROTO_UDP] == []
+        assert [packet for packet in ip_packets(seen) if packet.protocol == socket.IPPROTO_UDP] == []

@@ -76,7 +76,7 @@ def until_still(page, picture, window):
     """Return the part of a picture that is in view, when the notebook has stopped scrolling."""
     before, end = None, time.monotonic() + 5
     while time.monotonic() < end:
-        page.evaluate("() => new Promise(done => requestAnimationFrame(() => setTimeout(done, 50)))")
+        page.evaluate("() => new Promise(done => requestAnimationFrame(() => setTimeout(done, 200)))")
         now = page.evaluate(IN_VIEW, [picture, window])
         if now == before:
             break

@@ -11,12 +11,13 @@ import nbformat
 import pytest
 from nbformat import v4
 
+from udplab.__main__ import NOTEBOOKS
 from udplab.jupyter import grade, gradebook
 
 SETUP = "from udplab.kit.prediction import foretold\nfrom udplab.loopback import exercises"
 NAMES = ["loopback.count", "loopback.shout"]
 COUNT, SHOUT = "exercises.count.check({})", "def respond(data):\n    {}\n\n\nexercises.shout.check(respond)"
-NOT_TRIED, NOT_YET, RIGHT = grade.STATES
+NOT_TRIED, NOT_YET, RIGHT = gradebook.STATES
 
 # From what the cells hold to the states of the two exercises, and words of the line about the notebook
 LEARNERS = {
@@ -83,6 +84,19 @@ def test_learners_of_every_kind_are_told_apart(tmp_path):
     assert (tmp_path / "grades.png").read_bytes().startswith(b"\x89PNG")
     assert "loopback.count: 8 right, " in result.stdout
     assert {path: path.stat().st_mtime_ns for path in sorted((tmp_path / "class").rglob("*"))}.items() <= before.items()
+
+
+def test_a_function_to_be_mended_that_is_as_it_was_was_not_tried(tmp_path):
+    (original,) = NOTEBOOKS.glob("*-loopback.ipynb")
+    cells = nbformat.read(original, as_version=4).cells
+    (given,) = [cell.source for cell in cells if "exercises.client.check(" in cell.source]
+    states = []
+    for source in (given, given.replace("return data", "return data[:3]")):
+        write(tmp_path / "ann.ipynb", [source])
+        attempt = grade.tried("ann", tmp_path / "ann.ipynb", 60, grade.Running())
+        assert attempt.problem is None
+        states.append(attempt.states["loopback.client"])
+    assert states == [NOT_TRIED, NOT_YET]
 
 
 def test_predictions_and_which_most_got_wrong(tmp_path):

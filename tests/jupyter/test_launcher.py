@@ -1,6 +1,5 @@
 """`udplab`: what it makes of its command line, and the JupyterLab that it starts."""
 
-import contextlib
 import errno
 import json
 import os
@@ -15,9 +14,8 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-import websocket
 from jupyterlab.labapp import LabApp
-from labs import running_lab
+from labs import Server, running_lab
 
 from udplab import __main__ as udplab
 from udplab.jupyter import copies, launch
@@ -31,43 +29,9 @@ def git_status():
     return subprocess.check_output(["git", "-C", TOP, "status", "--porcelain"], text=True)
 
 
-class Server:
-    """A JupyterLab, asked by its REST API and by its websockets (jupyter_server's documentation, "The REST API")."""
-
-    def __init__(self, address):
-        self.place, self.token = re.match(r"http://([^/]+).*token=(\w+)", address).groups()
-
-    def ask(self, name, content=None):
-        """Return what the server answers to GET, or to POST of a content."""
-        data = content and json.dumps(content).encode()
-        request = urllib.request.Request(
-            f"http://{self.place}/api/{name}", data, {"Authorization": f"token {self.token}"}
-        )
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return json.load(answer)
-
-    def run(self, notebook, code):
-        """Return what code prints in a notebook's kernel."""
-        kernel = {"kernel": {"name": "python3"}, "type": "notebook", "name": notebook, "path": notebook}
-        number = self.ask("sessions", kernel)["kernel"]["id"]
-        url = f"ws://{self.place}/api/kernels/{number}/channels?token={self.token}"
-        header = {"msg_id": "1", "msg_type": "execute_request", "username": "", "session": "1", "version": "5.3"}
-        with contextlib.closing(websocket.create_connection(url, timeout=60)) as channels:
-            content = {"code": code, "silent": False}
-            message = {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell"}
-            channels.send(json.dumps(message))
-            words, idle = [], False
-            while not idle:
-                answer = json.loads(channels.recv())
-                if answer["parent_header"].get("msg_id") == "1":
-                    words.append(answer["content"].get("text", ""))
-                    idle = answer["content"].get("execution_state") == "idle"
-            return "".join(words)
-
-
 @pytest.fixture(scope="module")
 def server(learner):
-    return Server(learner.address)
+    return Server.at(learner.address)
 
 
 @pytest.fixture
@@ -123,7 +87,7 @@ print(sys.executable, os.getcwd(), json.load(open(file))["transport"], mode, sep
 
 def test_its_kernel_is_this_python_and_talks_by_unix_sockets(learner, server):
     """Although the learner has a kernel of the same name that does not start, and prefers his own."""
-    executable, place, transport, mode = server.run("2-1-loopback.ipynb", ABOUT).splitlines()
+    executable, place, transport, mode = server.run("2-1-loopback.ipynb", ABOUT)[0].splitlines()
     assert (executable, place) == (sys.executable, str(learner.lessons))
     if hasattr(socket, "AF_UNIX"):
         assert transport == "ipc" and mode.endswith("00")  # and nobody else comes near
@@ -149,8 +113,8 @@ def test_it_starts_for_a_user_without_a_home(tmp_path):
     if not Path("/proc").is_dir():
         pytest.skip("this system has no /proc")
     with running_lab(["--no-browser", "--lessons", str(tmp_path)], nobody) as (address, terminal):
-        server = Server(address)
-        assert server.run("2-1-loopback.ipynb", "import matplotlib.pyplot; print(1)") == "1\n"
+        server = Server.at(address)
+        assert server.run("2-1-loopback.ipynb", "import matplotlib.pyplot; print(1)") == ["1\n"]
         place = re.search(r"file://(\S+)/jupyter_runtime_dir", "".join(terminal))[1]
         assert Path(place).is_dir()
     assert not Path(place).exists()

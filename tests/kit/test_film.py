@@ -295,6 +295,23 @@ def test_a_broadcast_is_a_flight_to_every_host_of_the_link_and_to_no_other():
     assert {each.datagram for each in film} == {1}
 
 
+@pytest.mark.parametrize("copies", [0, 1, 2])
+def test_the_sender_hears_its_own_broadcast_where_a_program_there_did(copies):
+    """No capture sees it; the reads of the sender's own programs tell it."""
+    tape = Tape()
+    interface = LAN[0].interfaces[0]
+    frame = bytes(Ether(src=interface.mac, dst="ff:ff:ff:ff:ff:ff") / datagram(b"?", "10.0.0.1", "10.0.0.255"))
+    for n in range(2):
+        tape.put(ALICE, n * 1e-3, frame, True)
+        tape.put(BOB, n * 1e-3 + 9e-6, frame, False)
+    reads = [Read(None, "alice", b"?", 1, 1060), Read(5e-3, "alice", b"?", 1, 1060)][:copies]
+    film = film_of(LAN[:2], tape.seen, [Socket("bob", "", 1060)], reads)
+    own = [each for each in film if each.source == each.target]
+    assert {each.fate for each in own} == set([fates.QUEUED, fates.DELIVERED][:copies]) and len(own) == copies
+    assert all(each.why.startswith("its own copy") and each.arrived == each.left for each in own)
+    assert {each.datagram for each in own} <= {1, 2} and len(film) == 2 + copies
+
+
 def test_a_flooded_frame_is_ignored_by_those_whom_it_is_not_for():
     tape = Tape({ALICE: LAN[0].interfaces[0], BOB: LAN[1].interfaces[0]})
     frame = tape.fly(datagram(b"!", "10.0.0.1", "10.0.0.2"), ALICE, BOB, 0.0, 5e-6)

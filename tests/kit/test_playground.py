@@ -154,3 +154,9 @@ def test_the_still_is_one_run_with_its_words(monkeypatch, capsys):
     run_async(panel.still)
     assert len(drawn) == 1 and capsys.readouterr().out == "One run with the first settings:\n3 < 4\n"
     assert shown[0].startswith('<img alt="Picture of the playground.')
+
+
+def test_the_panel_says_what_to_do_when_nothing_moves():
+    """A page cannot always know that its kernel has gone."""
+    panel, _ = scripted(batches)
+    assert "run this cell again" in panel.widget.children[1].children[-1].value

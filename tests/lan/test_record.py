@@ -144,7 +144,7 @@ def test_what_a_server_in_a_thread_reads_during_the_film(path):
 
 def test_who_hears_a_broadcast():
     with lan.switch("alice", "bob", "carol", beyond=["dave"]) as net:
-        for name, address in (("bob", ""), ("carol", net["carol"].address), ("dave", "")):
+        for name, address in (("alice", ""), ("bob", ""), ("carol", net["carol"].address), ("dave", "")):
             net[name].ear = net[name].socket()
             net[name].ear.bind((address, 1060))
         mouth = net["alice"].socket()
@@ -153,7 +153,7 @@ def test_who_hears_a_broadcast():
             mouth.sendto(b"hello", (net["alice"].broadcast, 1060))
         film = film.only("UDP")
     assert {each.target[0]: each.fate for each in film} == {
-        "bob": fates.QUEUED, "carol": fates.IGNORED, "router": fates.IGNORED,
+        "alice": fates.QUEUED, "bob": fates.QUEUED, "carol": fates.IGNORED, "router": fates.IGNORED,
     }  # fmt: skip
     assert [node.name for node in film.nodes if node.kind == "switch"] == ["switch0", "switch1"]
 

@@ -19,12 +19,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scripted import run_async
 
+from udplab import lan
 from udplab.broadcast import discovery
 from udplab.kit.server import Server
 from udplab.kit.sockets import arrivals, connect, udp_socket
 from udplab.loopback import listing as loopback
-from udplab.retry import experiments, listing, lossy, odds, panel, policies
-from udplab.retry.request import in_short, new_token, request
+from udplab.retry import experiments, films, listing, lossy, machines, odds, panel, policies
+from udplab.retry.request import in_short, new_token, request, split
 
 RATES = (0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 1)
 
@@ -220,7 +221,7 @@ def test_bad_networks_give_no_wrong_answer(loss):
     """Row 14: loss each way, duplicates, reordering and delay; each question gets its own answer or none."""
     network = lossy.BadNetwork(loss, loss / 2, duplicate=0.3, reorder=0.3, delay=(0, 0.0005), seed=loss)
     with Server(experiments.echo, make_socket=network.socket) as server:
-        pairs = experiments.ask_in_turn(server.address, 100, lambda: policies.fixed(0.001, 5), ids=True)
+        pairs = experiments.ask_in_turn(server.address, [[0.001] * 5] * 100, ids=True)
     assert len(pairs) == 100 and experiments.wrong(pairs) == 0
     if loss == 1:
         assert all(each.answer is None for each in pairs)
@@ -230,8 +231,8 @@ def test_1000_questions_on_a_reused_socket_with_and_without_ids():
     """Row 14. Each answer comes twice: without IDs the second one is taken for the next question's."""
     network = lossy.BadNetwork(duplicate=1)
     with Server(experiments.echo, make_socket=network.socket) as server:
-        naive = experiments.ask_in_turn(server.address, 20, lambda: [5.0], ids=False)
-        pairs = experiments.ask_in_turn(server.address, 1000, lambda: [5.0], ids=True)
+        naive = experiments.ask_in_turn(server.address, [[5.0]] * 20, ids=False)
+        pairs = experiments.ask_in_turn(server.address, [[5.0]] * 1000, ids=True)
     assert experiments.wrong(naive) == 19
     assert experiments.wrong(pairs) == 0 and all(each.answer for each in pairs)
 
@@ -347,7 +348,7 @@ def test_late_answers_are_taken_for_the_next_question():
         return held[-2] if len(held) > 1 else b"answer to question 0"
 
     with Server(behind) as server:
-        pairs = experiments.ask_in_turn(server.address, 5, lambda: [5.0], ids=False)
+        pairs = experiments.ask_in_turn(server.address, [[5.0]] * 5, ids=False)
     assert [each.answer for each in pairs] == [b"answer to question %d" % n for n in range(5)]
     assert experiments.wrong(pairs) == 5
 
@@ -513,3 +514,111 @@ def test_panel_policies():
     assert list(panel.policy("exponential", 0.5, 2, False)(rng)) == [0.5, 1, 2]
     assert list(panel.policy("Internet (1 s at least)", 0.5, 2)(rng)) == [1, 2]
     assert all(0 <= wait <= 0.5 for wait in panel.policy("fixed", 0.5, 2, True)(rng))
+
+
+# --- Sent again, executed twice; budgets ---
+
+
+def pay(executed):
+    def respond(data):
+        token, message = split(data)
+        executed.append(message)
+        return token + b"paid"
+
+    return respond
+
+
+def test_what_is_sent_again_is_executed_again_but_for_a_server_with_a_memory():
+    twice, once = [], []
+    for respond in (pay(twice), experiments.at_most_once(pay(once), {})):
+        orders = experiments.asked(100, [0.1] * 30, loss=0, answer_loss=0.5, respond=respond)
+        assert all(trial.outcome.answer == b"paid" for trial in orders)
+    assert len(twice) == 202 and len(once) == 100, "the seed alone decides"
+
+
+def test_a_budget_limits_all_repeats_together():
+    """Ten tokens at first and a tenth for each question: of 1,000 in vain, 109 repeats; of few, all."""
+    waits = list(policies.exponential())
+    budget = policies.Budget()
+    sends = [list(budget.delays(waits)) for _ in range(1000)]
+    assert sum(map(len, sends)) == pytest.approx(1000 + 10 + 99.9, abs=1)
+    assert sends[0] == waits and sends[-1] in ([0.1], [0.1, 0.2])
+    fresh = policies.Budget(most=1)
+    assert [len(list(fresh.delays(waits))) for _ in range(3)] == [2, 1, 1]
+    saved = policies.Budget(share=1, most=3)
+    for _ in range(100):
+        next(saved.delays(waits))  # answered at once: no repeat, no token
+    assert list(saved.delays(waits)) == waits[:4], "a bucket holds no more than its most"
+
+
+def test_noise_ends_with_its_block():
+    before = threading.active_count()
+    with experiments.noisy(60, every=0.001) as sock:
+        assert received(sock, 5) == b"junk"
+    assert threading.active_count() == before and sock.fileno() == -1
+
+
+def test_what_is_forged_comes_from_the_servers_address():
+    with experiments.forgeable() as (server, forge), udp_socket(5) as victim:
+        victim.bind(("127.0.0.1", 0))
+        forge(b"lie", victim.getsockname())
+        assert victim.recvfrom(9) == (b"lie", server.address)
+
+
+# --- Films ---
+
+
+def of(film, kind=None):
+    return [(each.source[0], each.target[0], each.fate) for each in film if kind in (None, each.fate)]
+
+
+def test_a_film_of_tries():
+    with (
+        Server(listing.forgetful(listing.respond, random.Random(7))) as server,
+        connect(*server.address) as sock,
+    ):
+        outcome = request(sock, b"hello", [0.01, 0.01, 5.0])
+        film = films.of_tries(outcome, server.log)
+    lost = ("client", "server", "lost")
+    assert of(film) == [lost, lost, ("client", "server", "delivered"), ("server", "client", "delivered")]
+    assert [(note.host, note.words) for note in film.notes] == [("client", "nothing for 0.01 s")] * 2
+    assert [note.time for note in film.notes] == pytest.approx([0.01, 0.02], abs=0.1) and not film.predicted
+
+
+def test_a_film_of_turns_shows_what_each_question_got():
+    network = lossy.BadNetwork(delay=(0.05, 0.05))
+    with Server(experiments.echo, make_socket=network.socket) as server:
+        turns = experiments.ask_in_turn(server.address, [[0.01, 60], [60], [60]], ids=False)
+        film = films.of_turns(turns, server.log)
+    assert [note.words for note in film.notes] == [
+        "question 1: answer to question 1", "question 2: answer to question 1", "question 3: answer to question 2",
+    ]  # fmt: skip
+    assert len(of(film, "delivered")) == 4 + 3 and of(film, "lost") == [("server", "client", "lost")]
+
+
+def test_a_film_of_a_herd_shows_each_datagram():
+    herd = experiments.herd(lambda rng: policies.exponential(), clients=40)
+    film = films.of_herd(herd)
+    assert len(film) == sum(herd.arrived) and len(of(film, "dropped")) == herd.dropped > 0
+    assert len(of(film, "delivered")) == sum(herd.served)
+
+
+# --- Two machines ---
+
+
+@pytest.mark.skipif(bool(lan.unavailable()), reason=f"no LAN here: {lan.unavailable()}")
+def test_the_listing_on_two_machines():
+    visit = machines.on_two_machines(delay=0.01, loss=0)
+    assert visit.how == "measured" and visit.result.said.startswith("Client socket name is ('10.0.0.1', ")
+    assert visit.result.said.splitlines()[-1].startswith(("The server says b'Your data was 23 bytes long'", "No reply"))
+    assert all(each.arrived - each.left > 0.009 for each in visit.result.film)
+
+
+def test_the_listing_on_two_machines_where_there_is_no_lan(monkeypatch):
+    def switch(*names):
+        raise lan.LanError("no LAN here")
+
+    monkeypatch.setattr(lan, "switch", switch)
+    visit = machines.on_two_machines()
+    assert (visit.how, visit.reason) == ("predicted", "no LAN here")
+    assert visit.result.film.predicted and "The server says" in visit.result.said

@@ -6,7 +6,7 @@ from udplab.kit import terminal
 
 def main(argv=None):
     """Run the listing from the command line."""
-    host = 'server: the address to listen at, "" for all; client: where to send'
+    host = "server: the address to listen at, 0.0.0.0 for all (at first 127.0.0.1); client: where to send"
     terminal.play("broadcast", "Send and receive UDP broadcast.", server, client, host, argv)
 
 

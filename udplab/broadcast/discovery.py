@@ -15,6 +15,7 @@ from udplab.broadcast import reach
 from udplab.kit import flight as fates
 from udplab.kit.sockets import HEADERS, MAX_BYTES, PORT, arrivals, queued
 from udplab.kit.told import Hop, model
+from udplab.kit.words import told
 
 # --- The protocol ---
 
@@ -67,7 +68,7 @@ def find(sock, address, service, wait=0.5, token=None, clock=time.perf_counter, 
                 else:
                     more += data.startswith(start)
         except OSError as error:
-            errors[error.strerror or str(error)] = None
+            errors[told(error)] = None
     return Found(servers, more, tuple(errors))
 
 

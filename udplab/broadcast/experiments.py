@@ -1,7 +1,6 @@
 """The experiments of lesson 2-4, in its order: the first and the last need one machine, those between a network.
 
-Each of those returns a `Compared`: what the rules promise, beside what real hosts did. They build their network, which
-takes some 50 ms, and take it away again, so that they can be run in any order.
+Each of those returns a `Compared`: what the rules promise, beside what real hosts did. They can be run in any order.
 """
 
 import contextlib
@@ -17,6 +16,7 @@ from udplab.broadcast.sending import named
 from udplab.kit.compared import Compared, compared
 from udplab.kit.server import Server
 from udplab.kit.sockets import PORT
+from udplab.kit.words import told
 from udplab.lan.plan import plan_switch
 
 LOOPBACK = "127.255.255.255"  # the broadcast address of 127.0.0.0/8; Linux takes it, macOS reportedly does not
@@ -24,8 +24,26 @@ END = b"end"  # sent last by an experiment: what was to come has come
 EVERYWHERE = {host.name: EVERY for host in PLAN}  # every host listens at every address
 
 
-def on_lan(measure, *arguments, names=NAMES, beyond=BEYOND):
-    """Build a switch with these hosts, and return what `measure(net, *arguments)` does. Raises OSError: no LAN."""
+_kept = []  # the network of the lesson, once an experiment has needed it
+
+
+def on_lan(measure, *arguments):
+    """Return what `measure(net, *arguments)` returns on the lesson's network. Raises OSError: no LAN here.
+
+    The network stays for the next experiment: most are shorter than to build one. A network that has gone, such as by
+    `lan.stop`, is built anew.
+    """
+    for _ in range(len(_kept)):
+        try:
+            return measure(_kept[0], *arguments)
+        except lan.LanError:
+            _kept.pop().close()
+    _kept.append(lan.switch(*NAMES, beyond=BEYOND))
+    return measure(_kept[0], *arguments)
+
+
+def on_hosts(names, measure, *arguments, beyond=()):
+    """Return what `measure(net, *arguments)` returns on a network of its own. Raises OSError: no LAN here."""
     with lan.switch(*names, beyond=beyond) as net:
         return measure(net, *arguments)
 
@@ -83,7 +101,7 @@ def film(sender, destination):
     try:
         return on_lan(sending.measure_film, sender, destination, EVERYWHERE)[0]
     except OSError as error:
-        return sending.predict_film(PLAN, sender, destination, EVERYWHERE, reason=str(error))[0]
+        return sending.predict_film(PLAN, sender, destination, EVERYWHERE, reason=told(error))[0]
 
 
 def binds(sender, destination, ways=KINDS):
@@ -116,10 +134,7 @@ def costs(hosts=8, wanted=2):
     """Return the `Cost` of a message for `wanted` of the hosts of a subnet: broadcast, unicast, and unicast again."""
     names = "sender", *(f"host{number}" for number in range(1, hosts + 1))
 
-    def measure():
-        return on_lan(cost.measure_costs, wanted, names=names, beyond=())
-
-    return compared(cost.predict_costs(hosts, wanted), measure)
+    return compared(cost.predict_costs(hosts, wanted), on_hosts, names, cost.measure_costs, wanted)
 
 
 # --- Finding servers ---
@@ -161,7 +176,7 @@ def implosion(delays, work=0.002, queue_bytes=4096):
             room = discovery.measure_room(net, queue_bytes)
             measured = discovery.gather(net, delays, work, queue_bytes)
     except OSError as error:
-        reason = str(error)
+        reason = told(error)
     return Compared(discovery.predict_answers(delays, work, room), measured, reason)
 
 
@@ -169,9 +184,9 @@ def implosion_film(servers=8):
     """Return the film of a question and the answers of all servers at once, to an asker with a small queue."""
     names = "asker", *(f"server{number}" for number in range(1, servers + 1))
     try:
-        return on_lan(discovery.measure_film, names=names, beyond=())
+        return on_hosts(names, discovery.measure_film)
     except OSError as error:
-        return discovery.predict_film(plan_switch(names), str(error))
+        return discovery.predict_film(plan_switch(names), told(error))
 
 
 # --- Multicast ---
@@ -205,20 +220,18 @@ def all_nodes(sender):
 # --- What goes wrong ---
 
 
-def amplification(servers=20):
+def amplification(servers=10):
     """Return the `Amplified` of one question in bob's name, asked by mallory, as a `Compared`."""
     names = "bob", "mallory", *(f"server{number}" for number in range(1, servers + 1))
-
-    def measure():
-        return on_lan(forging.measure_amplified, "mallory", "bob", names=names, beyond=())
-
-    return compared(forging.predict_amplified(names, "mallory", "bob"), measure)
+    predicted = forging.predict_amplified(names, "mallory", "bob")
+    return compared(predicted, on_hosts, names, forging.measure_amplified, "mallory", "bob")
 
 
 def forwarded(sender, destinations):
     """Return the `Hearing`s where the router forwards broadcasts to its subnets, which RFC 2644 advises against."""
     predicted = hearing.predict(PLAN, sender, destinations, EVERYWHERE, forwards=True)
-    return compared(predicted, on_lan, sending.measure_forwarded, sender, destinations, EVERYWHERE)
+    settings = sending.measure_forwarded, sender, destinations, EVERYWHERE
+    return compared(predicted, on_hosts, NAMES, *settings, beyond=BEYOND)
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,15 @@ import html
 
 import ipywidgets as widgets
 
-from udplab import lan
 from udplab.broadcast import sending
+from udplab.broadcast.experiments import on_lan
 from udplab.broadcast.hearing import BEYOND, EVERY, NAMES, OTHER, OWN, PLAN, SUBNET
 from udplab.kit import picture
 from udplab.kit.ladder import ladder
 from udplab.kit.playground import choice, tick
 from udplab.kit.sockets import PORT
 from udplab.kit.stage import Stage
+from udplab.kit.words import told
 
 DESTINATIONS = {
     "bob, 10.0.0.2": "10.0.0.2",
@@ -28,10 +29,7 @@ LABELS = "9em"
 
 
 class WhoHears:
-    """Controls, a stage, and words. A host that is pressed sends, or listens in another way; the film starts at once.
-
-    Its network stays for the next datagram, and goes with the panel.
-    """
+    """Controls, a stage, and words. A host that is pressed sends, or listens in another way, and a film starts."""
 
     def __init__(self):
         self.destination = choice("It goes to", DESTINATIONS, LABELS)
@@ -40,7 +38,7 @@ class WhoHears:
         self.port = choice("port", [PORT, PORT + 1], LABELS)
         self.permission = tick("SO_BROADCAST is set", True, LABELS)
         self.sender, self.binds = "alice", dict.fromkeys((*NAMES, *BEYOND, "router"), EVERY)
-        self.words, self.net = "", None
+        self.words = ""
         self.text = widgets.HTML()
         self.stage = Stage(self.send())
         self.stage.on(self.pressed)
@@ -65,15 +63,12 @@ class WhoHears:
         binds = {name: kind for name, kind in self.binds.items() if kind != SILENT}
         settings = self.sender, self.destination.value, binds, self.permission.value, "", self.port.value
         _, promised = sending.predict_film(PLAN, *settings)
-        for _ in range(2):  # a network that has gone meanwhile is built anew
-            try:
-                self.net = self.net or lan.switch(*NAMES, beyond=BEYOND)
-                film, heard = sending.measure_film(self.net, *settings)
-                verdict = "as predicted" if heard == promised else "NOT as predicted"
-                break
-            except OSError as error:
-                self.net, verdict = None, f"only predicted: {error}"
-                film, heard = sending.predict_film(PLAN, *settings, reason=str(error))
+        try:
+            film, heard = on_lan(sending.measure_film, *settings)
+            verdict = "as predicted" if heard == promised else "NOT as predicted"
+        except OSError as error:
+            film, heard = sending.predict_film(PLAN, *settings, reason=told(error))
+            verdict = f"only predicted: {told(error)}"
         self.words = f"{self.sender} sends to {heard.destination}\nheard by: {heard.words}\n{verdict}"
         self.text.value = f'<pre role="status">{html.escape(self.words)}</pre>'
         nodes = [dataclasses.replace(node, addresses=self.lines(node)) for node in film.nodes]

@@ -4,7 +4,7 @@ import errno
 import socket
 import sys
 
-from udplab.kit.words import shown
+from udplab.kit.words import no_such_host, told
 
 HINT = 'Give a host, the broadcast address of a subnet (such as 192.168.1.255), or "<broadcast>".'
 DISCARD = 9  # a port for connect(), which sends nothing: any will do
@@ -71,7 +71,7 @@ def cannot_send(error, host, permission=True, make_socket=socket.socket):
     permission: whether the socket had the option SO_BROADCAST
     """
     if isinstance(error, socket.gaierror) or not isinstance(error, OSError):  # the latter: no host has such a name
-        return no_address(error, host)
+        return f"{no_such_host(host, error)} {HINT}"
     if error.errno == errno.EACCES and not permission and is_broadcast(host, make_socket) is not False:
         return f"No permission: {host} is a broadcast address here, so the socket needs the option SO_BROADCAST."
     if error.errno in (errno.EACCES, errno.EPERM):
@@ -81,16 +81,4 @@ def cannot_send(error, host, permission=True, make_socket=socket.socket):
         )
     if error.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL):
         return f"No route to {host} from this machine. Is it on a network? Try the broadcast address of its own subnet."
-    return f"Cannot send to {host}: {error.strerror or error}."
-
-
-def no_address(error, host):
-    """Return one line that says why `host` is no address to send to."""
-    try:
-        socket.inet_pton(socket.AF_INET6, host.partition("%")[0])
-        return f"{shown(host)} is an IPv6 address. This listing sends by IPv4: IPv6 has no broadcast. {HINT}"
-    except (AttributeError, OSError, ValueError):
-        pass
-    if isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN:
-        return f"{shown(host)} is no address, and no name server answers, so no name can be looked up. {HINT}"
-    return f"{shown(host)} is neither an address nor a known name. {HINT}"
+    return f"Cannot send to {host}: {told(error)}."

@@ -15,6 +15,8 @@ from pathlib import Path
 import nbformat
 from traitlets.config import Config
 
+from udplab.__main__ import NOTEBOOKS
+
 CLOSE = 0.3  # `off` of a prediction that still counts as near: numbers up to twice or half of what came
 
 
@@ -27,7 +29,7 @@ def main(path):
     except Exception as error:  # a learner's file may hold anything, and nbformat raises whatever it stumbles over
         report(problem=f"cannot be read: {' '.join(str(error).split())[:100] or type(error).__name__}")
         os._exit(0)
-    watch(lesson, report)
+    watch(lesson, report, cells)
     sys.path.insert(0, str(Path(path).resolve().parent))  # what the learner wrote beside it
     run(cells, report)
     for guess in importlib.import_module("udplab.kit.prediction").guesses():
@@ -56,10 +58,11 @@ def lesson_of(cells):
     raise ValueError("it imports no exercises of udplab")
 
 
-def watch(lesson, report):
+def watch(lesson, report, cells):
     """Report all exercises of a lesson, and from now on the verdict of each check on what it was given.
 
-    The judges are copies: to change an exercise, or to print "Right.", does not impress them.
+    The judges are copies: to change an exercise, or to print "Right.", does not impress them. An exercise whose cell is
+    still as the lesson has it was not tried, also where that cell holds a function to be mended.
     """
     module = importlib.import_module(f"udplab.{lesson}.exercises")
     exercise = importlib.import_module("udplab.kit.exercise").Exercise
@@ -67,18 +70,22 @@ def watch(lesson, report):
     judges = {key: copy.copy(getattr(module, name)) for key, name in names.items()}
     verdict_of = exercise.verdict
     report(exercises=[f"{lesson}.{name}" for name in names.values()])
+    untouched = " ".join(set(cells) & given(lesson))
 
     def check(self, answer):
         verdict = verdict_of(judges[id(self)], answer)
-        report(exercise=f"{lesson}.{names[id(self)]}", state=state_of(verdict))
+        name = names[id(self)]
+        tried = verdict.tried and f"exercises.{name}.check(" not in untouched
+        report(exercise=f"{lesson}.{name}", state="right" if verdict else "not yet" if tried else "not tried")
         return verdict
 
     exercise.check = check
 
 
-def state_of(verdict):
-    """Return a `Verdict` in a word of the table."""
-    return "right" if verdict else "not yet" if verdict.tried else "not tried"
+def given(lesson):
+    """Return the set of the code cells that learners got."""
+    notebooks = [nbformat.read(path, as_version=4) for path in NOTEBOOKS.glob(f"*-{lesson}.ipynb")]
+    return {cell.source for notebook in notebooks for cell in notebook.cells if cell.cell_type == "code"}
 
 
 def run(cells, report):

@@ -18,7 +18,8 @@ import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
-STATES = "not tried", "not yet", "right"  # in rising order: of several attempts the best counts
+from udplab.jupyter import gradebook
+from udplab.jupyter.gradebook import STATES, better
 
 
 @dataclass
@@ -60,8 +61,6 @@ def main(argv):
     for attempt in attempts:
         if attempt.problem:
             print(f"{attempt.path} {attempt.problem}", file=sys.stderr)
-    from udplab.jupyter import gradebook  # here, since it imports matplotlib
-
     try:
         print(gradebook.write(attempts, wanted.out))
     except OSError as error:
@@ -187,8 +186,3 @@ def summed_up(learner, path, lines, stopped):
     if not ended and not attempt.problem:
         attempt.problem = f"{stopped} in code cell {cell}; what came after it was not tried"
     return attempt
-
-
-def better(states, name, state):
-    """Keep the better of two states of an exercise."""
-    states[name] = max(states.get(name, STATES[0]), state, key=STATES.index)

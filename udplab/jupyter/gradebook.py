@@ -1,15 +1,18 @@
 """A class's results as a table, a picture and words."""
 
 import csv
+import textwrap
 
-from matplotlib.colors import ListedColormap
-from matplotlib.figure import Figure
-
-from udplab.jupyter.grade import STATES, better
+STATES = "not tried", "not yet", "right"  # in rising order: of several attempts the best counts
 
 MARKS = {"right": "✓", "not yet": "~", "not tried": "", "near": "✓", "off": "~", "": ""}
 SHADES = {"right": 2, "near": 2, "not yet": 1, "off": 1, "not tried": 0, "": 0}
-COLOURS = ListedColormap(["#F2F2F2", "#E69F00", "#56B4E9"])  # grey, orange, sky blue: Okabe and Ito
+COLOURS = ["#F2F2F2", "#E69F00", "#56B4E9"]  # grey, orange, sky blue: Okabe and Ito
+
+
+def better(states, name, state):
+    """Keep the better of two states of an exercise."""
+    states[name] = max(states.get(name, STATES[0]), state, key=STATES.index)
 
 
 def write(attempts, out):
@@ -60,15 +63,21 @@ def words(columns, rows):
 
 def picture(columns, rows):
     """Return a Figure of the table: a mark and a shade for each cell."""
+    from matplotlib.colors import ListedColormap  # here, since a command line starts without them
+    from matplotlib.figure import Figure
+
     height, width = len(rows), max(len(columns), 1)
-    figure = Figure(figsize=(3 + 0.4 * width, 2.5 + 0.25 * height), dpi=110, layout="constrained")
+    figure = Figure(figsize=(4 + 0.4 * width, 4.5 + 0.3 * height), dpi=110, layout="constrained")
     axes = figure.subplots()
     cells = list(rows.values())
-    axes.imshow([[SHADES[cell] for cell in row] or [0] for row in cells], cmap=COLOURS, vmin=0, vmax=2, aspect="auto")
+    shades = [[SHADES[cell] for cell in row] or [0] for row in cells]
+    axes.pcolormesh(shades, cmap=ListedColormap(COLOURS), vmin=0, vmax=2, edgecolors="white")
     for y, row in enumerate(cells):
         for x, cell in enumerate(row):
-            axes.text(x, y, MARKS[cell], ha="center", va="center")
-    axes.set_xticks(range(len(columns)), columns, rotation=90, parse_math=False)
-    axes.set_yticks(range(height), rows, parse_math=False)
+            axes.text(x + 0.5, y + 0.5, MARKS[cell], ha="center", va="center", fontsize=13)
+    labels = [textwrap.shorten(column, 40, placeholder=" ...") for column in columns]
+    axes.set_xticks([x + 0.5 for x in range(len(columns))], labels, rotation=90, parse_math=False)
+    axes.set_yticks([y + 0.5 for y in range(height)], rows, parse_math=False)
+    axes.invert_yaxis()
     axes.set_title("✓ right, or near    ~ not yet, or off    empty: not tried", loc="left", fontsize=10)
     return figure

@@ -23,7 +23,6 @@ c.JupyterHub.bind_url = "http://127.0.0.1:8000"  # put a web server with HTTPS b
 
 c.Spawner.cmd = [sys.executable, "-m", "udplab", "--lessons", "~/udplab-lessons"]
 c.Spawner.start_timeout = c.Spawner.http_timeout = 120  # seconds; 30 starts at once take a small machine a minute
-c.JupyterHub.concurrent_spawn_limit = 10  # more at a time are no faster: the others wait in line
 
 # --- What keeps one learner from harming the lessons of others ---
 
@@ -41,7 +40,8 @@ elif prlimit := shutil.which("prlimit"):
     c.Spawner.cmd = [prlimit, *limits, *c.Spawner.cmd]
 
 # A full disk: homes need a quota (setquota), or a partition of their own.
-# Too many networks: `sysctl user.max_net_namespaces=1000` holds for each user (namespaces(7)); a lesson needs 50.
+# Too many networks: `sysctl user.max_net_namespaces=1000` limits each user, not all together (namespaces(7)). Each host
+# of a network needs one, and the largest network of the lessons has 41 hosts.
 
 # Servers that nobody uses for an hour are stopped: `pip install jupyterhub-idle-culler`.
 if importlib.util.find_spec("jupyterhub_idle_culler"):

@@ -56,7 +56,7 @@ class Exercise:
     def __init__(self, test, praise, hints, solution, why, function=False):
         self.test, self.praise, self.hints, self.function = test, praise, hints, function
         self.answer, self.why, self._asked = solution, why, 0
-        self.name = f"{test.__module__.split('.')[-2]}.{test.__name__.lstrip('_')}"
+        self.name = f"{test.__module__.split('.')[-2:][0]}.{test.__name__.lstrip('_')}"
 
     def verdict(self, answer):
         """Return the `Verdict` on an answer, whatever it is and does."""
@@ -172,7 +172,8 @@ def expect(expected, got, function=None):
 
 def printed(got, function):
     """Return a sentence for a function that gave None because it never returns anything, or ""."""
-    if got is not None or returns(function):
+    only_prints = getattr(function, "__name__", "") == "<lambda>" and "print" in function.__code__.co_names
+    if got is not None or (returns(function) and not only_prints):
         return ""
     return " Does your function return its result? To print it is not enough."
 
@@ -183,11 +184,10 @@ def returns(function):
     if not inspect.iscode(code):
         return True
     steps = list(dis.get_instructions(code))
-    values = [step for step in steps if step.opname == "RETURN_CONST" and step.argval is not None]
-    pairs = [
-        (before.opname, before.argval) for before, step in itertools.pairwise(steps) if step.opname == "RETURN_VALUE"
-    ]
-    return bool(values) or any(pair != ("LOAD_CONST", None) for pair in pairs)
+    if any(step.opname == "RETURN_CONST" and step.argval is not None for step in steps):
+        return True
+    ends = [(before, step) for before, step in itertools.pairwise(steps) if step.opname == "RETURN_VALUE"]
+    return any(step.is_jump_target or (before.opname, before.argval) != ("LOAD_CONST", None) for before, step in ends)
 
 
 # --- Numbers ---
@@ -217,7 +217,7 @@ def number(expected, got, what, slips=(), tolerance=0):
         )
     if abs(value - expected) <= tolerance:
         return None
-    why = "".join(f": {words}" for wrong, words in slips if abs(value - wrong) <= tolerance)[:LONGEST] or "."
+    why = next((f": {words}" for wrong, words in slips if abs(value - wrong) <= tolerance), ".")
     size = "small" if value < expected else "large"
     return f"Expected {what}. {short(value)} is too {size}{why}"
 

@@ -92,7 +92,9 @@ class Judge:
     def _follow(self):
         """Find which frames that left continue, or complain about, which frames that had arrived."""
         known = collections.defaultdict(list)  # what arrived so far, by the key of its packet
-        events = [(self.flights[n].arrived, 0, n) for n in self.arrivals]
+        events = [
+            (self.flights[n].arrived, 0, n) for n in self.arrivals if self.flights[n].source != self.flights[n].target
+        ]
         events += [(self.flights[n].left, 1, n) for n in self.departures]
         for _, leaves, number in sorted(events):
             packet = self.packets[number]

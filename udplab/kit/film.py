@@ -11,7 +11,7 @@ import dataclasses
 
 from udplab.kit import flight as fates
 from udplab.kit import frames
-from udplab.kit.fate import Judge
+from udplab.kit.fate import KEPT, Judge
 from udplab.kit.flight import Film, Flight, Link, Node, Note
 
 __all__ = ["Film", "Flight", "Link", "Node", "Note", "Read", "Socket", "film_of", "network_of"]
@@ -81,17 +81,11 @@ def film_of(hosts, seen, sockets=None, reads=(), notes=(), errors=(), switched=F
     notes: a list of `Note`; errors: a list of (time, host), when a program was told of a pending error
     """
     nodes, links = network_of(hosts, switched)
-    found, packets = _Packets(), []
-    flights = []
-    for source, target, left, arrived, data, why in sorted(
-        _flown(hosts, seen), key=lambda each: (each[2], each[3] or 0)
-    ):
-        packet = found[data]
-        packets.append(packet)
-        fate = fates.LOST if arrived is None else fates.ARRIVED
-        part = packet.offset, len(packet.body)
-        flights.append(Flight(packet.kind, frames.words(packet), packet.size, source, target, left, arrived,
-                              fate, why, part=part))  # fmt: skip
+    found = _Packets()
+    flown = list(_flown(hosts, seen))
+    flown = sorted([*flown, *_own(flown, found, reads)], key=_in_time)
+    packets = [found[data] for *_, data, _ in flown]
+    flights = [_flight(packet, *each) for packet, each in zip(packets, flown, strict=True)]
     arriving, leaving = collections.defaultdict(list), collections.defaultdict(list)
     for number, each in enumerate(flights):
         leaving[each.source[0]].append(number)
@@ -105,6 +99,31 @@ def film_of(hosts, seen, sockets=None, reads=(), notes=(), errors=(), switched=F
         )
     _number(flights, packets)
     return Film(nodes, links, flights, list(notes)).from_zero()
+
+
+def _flight(packet, source, target, left, arrived, _data, why):
+    fate = fates.LOST if arrived is None else fates.ARRIVED
+    part = packet.offset, len(packet.body)
+    return Flight(packet.kind, frames.words(packet), packet.size, source, target, left, arrived, fate, why, part=part)
+
+
+def _own(flown, found, reads):
+    """Yield the flights to the sender itself: of what it sends to a group, its kernel gives its own sockets a copy.
+
+    No capture sees that. It is known where a program there read, or has in its queue, more than came from outside.
+    """
+    read = collections.Counter((each.host, each.size, bytes(each.data[:KEPT])) for each in reads)
+    came, sent = collections.Counter(), {}
+    for source, target, left, arrived, data, _ in flown:
+        packet = found[data]
+        if packet.ports and not packet.in_pieces and read:
+            payload = len(packet.body) - 8, packet.body[8 : 8 + KEPT]
+            came[target[0], *payload] += arrived is not None
+            if data[0] & 1:  # a group's address (IEEE 802.3)
+                sent.setdefault((source[0], *payload), {})[left] = source, data
+    for key, departures in sent.items():
+        for left, (source, data) in sorted(departures.items())[: max(read[key] - came[key], 0)]:
+            yield source, source, left, left, data, "its own copy"
 
 
 def _in_time(flown):

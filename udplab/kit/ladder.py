@@ -76,7 +76,7 @@ def _arrow(ax, flight, columns, knots, usual, scale):
     if flight.fate in fates.DEAD:
         ax.plot(end, bottom, "X", color=picture.RED, markersize=max(11 * scale, 6), markeredgecolor="white", zorder=4)
     elif flight.fate == fates.IGNORED:
-        ax.plot(end, bottom, "|", color=picture.GREY, markersize=9, zorder=3)
+        ax.plot(end, bottom, "o", color=colour, markerfacecolor="white", markersize=max(7 * scale, 4), zorder=3)
     else:
         ax.plot(end, bottom, ">" if end > start else "<", color=colour, markersize=5 * scale + width, zorder=3)
 
@@ -84,6 +84,8 @@ def _arrow(ax, flight, columns, knots, usual, scale):
 def _names(ax, film, columns, knots, usual, whole):
     """Write beside each arrow how large it is, or what it says."""
     for flight in film:
+        if flight.source == flight.target:
+            continue
         words = flight.words.removeprefix("ICMP: ") if flight.kind == "ICMP" else f"{flight.size} bytes"
         words = flight.kind if flight.kind not in ("UDP", "fragment", "ICMP") else words
         start, end = columns[flight.source[0]], columns[flight.target[0]]
@@ -129,8 +131,9 @@ def _legend(film):
         entries.append(
             Line2D([], [], color=LITTLE, linestyle=":", label=", ".join(sorted(kinds - {"UDP", "fragment", "ICMP"})))
         )
-    if any(flight.fate in fates.DEAD for flight in film):
-        entries.append(
-            Line2D([], [], marker="X", linestyle="", color=picture.RED, markersize=9, label="lost or dropped")
-        )
+    marks = {"marker": "X", "color": picture.RED}, {"marker": "o", "color": picture.GREY, "markerfacecolor": "white"}
+    dead, ignored = (any(each.fate in which for each in film) for which in (fates.DEAD, (fates.IGNORED,)))
+    for shown, look, words in zip((dead, ignored), marks, ("lost or dropped", "ignored"), strict=True):
+        if shown:
+            entries.append(Line2D([], [], linestyle="", markersize=9, label=words, **look))
     return entries

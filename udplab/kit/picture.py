@@ -40,13 +40,15 @@ STYLE = {
     "axes.prop_cycle": matplotlib.cycler(color=[BLUE, RED, GREEN, PURPLE, GREY]),
 }
 
-# After Shift + Enter JupyterLab brings the next cell into view, before this one's picture is there: so most of a new
-# picture would be out of sight. This runs when a picture comes out of a cell that was run alone, and never when a
-# stored notebook is opened: only a running cell has a star.
+# After Shift + Enter JupyterLab brings the next cell into view, and not this one's picture, most of which would be out
+# of sight. This brings it back: when it comes, and once more when the cell has ended and JupyterLab has scrolled. It
+# does so for a cell that was run alone, and never when a stored notebook is opened: only a running cell has a star.
 IN_VIEW = """<script>(script => {
 const cell = script.closest(".jp-CodeCell"), active = ".jp-mod-active", star = cell?.querySelector(".jp-InputPrompt");
-if (star?.textContent.includes("*") && (cell.matches(active) || cell.nextElementSibling?.matches(active)))
-    script.previousElementSibling.scrollIntoView({block: "nearest"});
+if (!star?.textContent.includes("*") || !(cell.matches(active) || cell.nextElementSibling?.matches(active))) return;
+const picture = script.previousElementSibling, show = () => picture.scrollIntoView({block: "nearest"});
+show();
+new MutationObserver((_, ended) => { ended.disconnect(); setTimeout(show, 150); }).observe(star, {childList: true});
 })(document.currentScript);</script>"""
 
 

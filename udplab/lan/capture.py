@@ -77,11 +77,14 @@ class Capture:
     def __exit__(self, kind, *exception):
         try:
             self._gather()
-            lost = struct.unpack("II", self._socket.getsockopt(_SOL_PACKET, _STATISTICS, 8))[1]
+            lost = self._lost()
         finally:
             self._close()
         if lost and kind is None:
             raise OSError(errno.ENOBUFS, f"{lost} frames did not fit into this capture: give it more room")
+
+    def _lost(self):
+        return struct.unpack("II", self._socket.getsockopt(_SOL_PACKET, _STATISTICS, 8))[1]
 
     def _close(self):
         if self._ring is not None:
@@ -89,10 +92,19 @@ class Capture:
         self._ring = None
         self._socket.close()
 
-    def timed(self, ahead):
-        """Return the frames so far as `frames` does, by the difference of clocks that several captures share."""
-        self._wall = ahead
-        return self.frames
+    def end(self, ahead):
+        """End it, for who has settled the network and has begun many; return (frames, how many did not fit).
+
+        ahead: the difference of clocks (s, `wall_ahead`) that all of them share
+        """
+        if self._ring is None:
+            return [], 0
+        try:
+            self._wall = ahead
+            self._collect()
+            return self._frames, self._lost()
+        finally:
+            self._close()
 
     def settle(self):
         """Return when all is on its way no more: `Host.settle`."""
@@ -100,6 +112,9 @@ class Capture:
 
     def _gather(self):
         self.settle()
+        self._collect()
+
+    def _collect(self):
         while True:  # a slot: tpacket2_hdr, then at 32 a sockaddr_ll
             at = self._next * self._slot
             status, _, length, start = struct.unpack_from("IIIH", self._ring, at)

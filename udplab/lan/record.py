@@ -6,13 +6,15 @@ for flight in film: ...                     # see udplab.kit.flight
 """
 
 import contextlib
+import errno
 import select
 import socket
 import struct
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from udplab.kit.film import Film, Note, Read, Socket, film_of, network_of
-from udplab.lan.capture import wall_ahead
+from udplab.lan.capture import Capture, wall_ahead
 
 _SOCK_DIAG, _BY_FAMILY, _DUMP = 4, 20, 0x301  # NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY: linux/sock_diag.h
 _ERROR, _DONE = 2, 3  # NLMSG_...: linux/netlink.h
@@ -55,61 +57,73 @@ def record(net, room=32 << 20):
     Sockets that a host has at the beginning or at the end tell what became of datagrams. Raises OSError where more
     frames came than there is room for.
     """
-    film = Recording(net)
-    ends = [(host, interface.name) for host in net for interface in host.interfaces]
-    before = {host.name: _sockets(host) for host in net}
+    film, hosts, ahead = Recording(net), list(net), 0.0
+    ends = [(host, interface.name) for host in hosts for interface in host.interfaces]
+    captures = [host.capture(name, room // len(ends)) for host, name in ends]
     with contextlib.ExitStack() as stack:
-        captures = {end: stack.enter_context(end[0].capture(end[1], room // len(ends))) for end in ends}
-        ahead = wall_ahead()  # one for all: else their clocks would differ by some microseconds
-        next(iter(net)).settle()  # what was under way before is no part of the film
-        start = time.monotonic()
-        yield film
-        next(iter(net)).settle()
-        end = time.monotonic()
-        seen = {
-            (host.name, name): [frame for frame in capture.timed(ahead) if start <= frame.time <= end]
-            for (host, name), capture in captures.items()
-        }
-    after = {host.name: _sockets(host) for host in net}
-    sockets = None if None in (*before.values(), *after.values()) else _changes(before, after)
-    reads = [*film.reads, *(read for host in net for read in _waiting(host))]
-    made = film_of(list(net), seen, sockets, reads, film.notes, film.errors, net.switched)
+        kernels = [stack.enter_context(host.socket(socket.AF_NETLINK, socket.SOCK_RAW, _SOCK_DIAG)) for host in hosts]
+        before = [_sockets(kernel) for kernel in kernels]
+        try:
+            _all(Capture.__enter__, captures)
+            ahead = wall_ahead()  # one for all: else their clocks would differ by some microseconds
+            hosts[0].settle()  # what was under way before is no part of the film
+            start = time.monotonic()
+            yield film
+            hosts[0].settle()
+            finish = time.monotonic()
+        finally:
+            ended = _all(lambda capture: capture.end(ahead), captures)
+        after = [_sockets(kernel) for kernel in kernels]
+    if lost := sum(lost for _, lost in ended):
+        raise OSError(errno.ENOBUFS, f"{lost} frames did not fit into this film: give it more room")
+    seen = {
+        (host.name, name): [frame for frame in frames if start <= frame.time <= finish]
+        for (host, name), (frames, _) in zip(ends, ended, strict=True)
+    }
+    sockets = None if None in (*before, *after) else _changes(hosts, before, after)
+    reads = [*film.reads, *(read for host in hosts for read in _waiting(host))]
+    made = film_of(hosts, seen, sockets, reads, film.notes, film.errors, net.switched)
     film.flights, film.notes = made.flights, made.notes
 
 
-def _changes(before, after):
-    """Return the `Socket`s that were there at one of two times: {host: {cookie: (address, port, peer, drops)}}."""
+def _all(act, captures):
+    """Return what `act` returns for each capture, side by side: to begin or end one, the kernel waits some 10 ms."""
+    with ThreadPoolExecutor(min(len(captures), 32)) as pool:
+        return list(pool.map(act, captures))
+
+
+def _changes(hosts, before, after):
+    """Return the `Socket`s that were there at one of two times; both: for each host what `_sockets` returns."""
     found = []
-    for host, now in after.items():
-        for cookie, (address, port, peer, drops) in {**before[host], **now}.items():
-            earlier = before[host][cookie][3] if cookie in before[host] else 0
-            found.append(Socket(host, address, port, peer, drops - earlier))
+    for host, then, now in zip(hosts, before, after, strict=True):
+        for cookie, (address, port, peer, drops) in {**then, **now}.items():
+            earlier = then[cookie][3] if cookie in then else 0
+            found.append(Socket(host.name, address, port, peer, drops - earlier))
     return found
 
 
-def _sockets(host):
+def _sockets(kernel):
     """Return a host's UDP sockets as {cookie: (address, port, peer, drops)}; None where the kernel does not tell.
 
-    sock_diag(7): it answers by netlink, from the namespace of the socket that asks.
+    kernel: a netlink socket for sock_diag(7), which answers from the namespace of the socket that asks.
     """
     found = {}
-    with host.socket(socket.AF_NETLINK, socket.SOCK_RAW, _SOCK_DIAG) as kernel:
-        kernel.settimeout(5)
-        for family in (socket.AF_INET, socket.AF_INET6):
-            wanted = struct.pack("=BBBBI48x", family, socket.IPPROTO_UDP, 1 << (_MEMORY - 1), 0, 0xFFFFFFFF)
-            kernel.send(struct.pack("=IHHII", 16 + len(wanted), _BY_FAMILY, _DUMP, 1, 0) + wanted)
-            done = False
-            while not done:
-                messages = kernel.recv(1 << 16)
-                while messages:
-                    length, kind = struct.unpack_from("=IH", messages)
-                    if kind == _ERROR:
-                        return None
-                    done = kind == _DONE
-                    if not done:
-                        cookie, *told = _socket(messages[16:length])
-                        found[cookie] = tuple(told)
-                    messages = messages[(length + 3) & ~3 :]
+    kernel.settimeout(5)
+    for family in (socket.AF_INET, socket.AF_INET6):
+        wanted = struct.pack("=BBBBI48x", family, socket.IPPROTO_UDP, 1 << (_MEMORY - 1), 0, 0xFFFFFFFF)
+        kernel.send(struct.pack("=IHHII", 16 + len(wanted), _BY_FAMILY, _DUMP, 1, 0) + wanted)
+        done = False
+        while not done:
+            messages = kernel.recv(1 << 16)
+            while messages:
+                length, kind = struct.unpack_from("=IH", messages)
+                if kind == _ERROR:
+                    return None
+                done = kind == _DONE
+                if not done:
+                    cookie, *told = _socket(messages[16:length])
+                    found[cookie] = tuple(told)
+                messages = messages[(length + 3) & ~3 :]
     return found
 
 

@@ -64,6 +64,8 @@ def _wrong(ask, got, answer, lie, lies, sender):
             first += "What it says proves nothing: a stranger may say the same. Who sent it? "
         else:
             first += "(It was in the queue before your question: connect() does not remove it.) "
+    elif got is None and answer == SECRET:
+        first += "A server may say anything: look at who sent it, not at what it says. "
     elif isinstance(got, tuple):
         first += "recvfrom returns two things, the datagram and who sent it. "
     return f"{first}Expected the server's answer {answer!r}, but got {brief(got)}.{printed(got, ask)}"
@@ -134,13 +136,16 @@ QUESTIONS = b"hello", b"Is anybody there?", b"\xff\xfe\x00", b"", bytes(LARGEST)
 
 def server(serve):
     """Return what is wrong with a learner's server, or None."""
-    with udp_socket() as sock, udp_socket() as one, udp_socket() as two:
-        sock.bind((HOST, 0))
-        address = sock.getsockname()
+    sock = udp_socket()
+    sock.bind((HOST, 0))
+    address = sock.getsockname()
+    with udp_socket() as one, udp_socket() as two:
         for each in (one, two):
             each.bind((HOST, 0))
         with Running(serve, sock, wake=lambda: one.sendto(b"", address)) as call:
             problem = _served(call, address, one, two)
+    if call.ended:  # one that goes on may wait for ever: without its socket it would spin
+        sock.close()
     if problem is None and not call.ended:
         return (
             "Your server answers, but it could not be stopped: a bare `except:` catches even what ends a program, "
@@ -154,21 +159,29 @@ def _served(call, address, one, two):
     for number, question in enumerate(QUESTIONS):
         asker = (one, two)[number % 2]
         asker.sendto(question, address)
-        if problem := _answered(call, address, asker, question):
-            return problem + (f" It was question {number + 1}, from another client than before." if number == 1 else "")
+        if problem := _answered(call, address, asker, question, QUESTIONS[max(number - 2, 0)]):
+            return problem + (" It came from another client than the one before." if number == 1 else "")
     one.sendto(b"1", address)
     two.sendto(b"22", address)
     for asker, question in ((one, b"1"), (two, b"22")):
-        if problem := _answered(call, address, asker, question):
+        if problem := _answered(call, address, asker, question, question):
             return f"Two clients asked at the same time. {problem}"
     time.sleep(0.05)
     more = [*queued(one), *queued(two)]
     return f"Each question wants one answer. {len(more)} more came, such as {shown(more[0])}." if more else None
 
 
-def _answered(call, address, asker, question):
-    """Return what is wrong with a server's answer to a question that was sent, or None."""
-    expected, deadline = b"Your data was %d bytes long" % len(question), time.monotonic() + 1.5
+def _told(question):
+    """Return the answer to a question."""
+    return b"Your data was %d bytes long" % len(question)
+
+
+def _answered(call, address, asker, question, before):
+    """Return what is wrong with a server's answer to a question that was sent, or None.
+
+    before: what the same client had asked before
+    """
+    expected, deadline = _told(question), time.monotonic() + 1.5
     while (left := deadline - time.monotonic()) > 0:
         try:
             asker.settimeout(min(left, 0.1))  # a server that has ended is not waited for
@@ -179,6 +192,8 @@ def _answered(call, address, asker, question):
             break
         if peer != address:
             return f"The answer to {shown(question, 40)} came from another socket, {peer}: use the one that you got."
+        if got == _told(before) != expected:
+            return f"Each question wants one answer. That to {shown(before, 40)} came once more."
         slip = ""
         if question and not question.isascii() and got != expected:
             slip = " The server counts bytes, not characters."

@@ -89,8 +89,8 @@ def _loud(respond, server, sock):
 
 
 def shown_line(text):
-    """Return a line of a server's log, on one line of the page."""
-    return brief(text)[1:-1]
+    """Return a line of a server's log, on one line of the page, without what only this package's authors know."""
+    return brief(text.removeprefix("udplab.kit.watched.Endless: "))[1:-1]
 
 
 shout = Exercise(
@@ -120,7 +120,7 @@ def _log_line(line):
         for number_, each in enumerate(itertools.chain(data, pairs)):
             if number_ == len(FIRST):  # what a function prints would fill the page
                 stack.enter_context(contextlib.redirect_stdout(nowhere))
-            peer = peers[number_ % 2]
+            peer = peers[number_ % 2 if number_ < len(FIRST) else 1]  # the rest are compared with one another
             got = line(peer, each)
             if problem := _bad_line(line, peer, each, got) or _same_line(seen, each, peer, got):
                 return problem

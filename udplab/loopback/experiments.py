@@ -212,6 +212,8 @@ def overflow(count=16, size=100, queue_bytes=4096, clock=time.perf_counter):
     Numbers as for `burst`, but size: 2 bytes at least, in which each datagram has its number.
     """
     check(size=size, count=count, queue_bytes=queue_bytes)
+    if not size >= 2 or count > 65_536:
+        raise ValueError(f"size and count: 2 bytes at least, for numbers up to 65,535, not {size} and {count}")
     with udp_socket() as receiver, udp_socket() as sender:
         receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, queue_bytes)
         receiver.bind((HOST, 0))

@@ -107,7 +107,7 @@ def kept(ax, bursts, you=None):
     ax.axhline(bursts[0].sent, linestyle="--", color=PURPLE, label=f"sent: {bursts[0].sent:,}")
     your_line(ax, you, f"{you:,}" if you is not None else "")
     ax.set(xlabel="payload in bytes", ylabel="datagrams", title="What a full receive queue keeps (log scales)")
-    ax.set(xscale="log", yscale="log", ylim=(1, bursts[0].sent * 2))
+    ax.set(xscale="log", yscale="log", ylim=(1, 2 * max(bursts[0].sent, you or 0)))
     plain(ax.xaxis, [1, 10, 100, 1000, 10_000, 65_507])
     plain(ax.yaxis, [1, 10, 100, 1000, bursts[0].sent])
     below(ax)

@@ -3,6 +3,7 @@
 import argparse
 
 from udplab.kit import terminal
+from udplab.kit.sockets import HOST
 from udplab.mtu.listing import send_big_datagram
 
 
@@ -18,7 +19,7 @@ def main(argv=None):
     parser = terminal.parser(
         "mtu", "Send a big UDP datagram that must not be cut up, and show which MTU the kernel believes."
     )
-    parser.add_argument("host", metavar="HOST", help="the host to send to")
+    parser.add_argument("host", metavar="HOST", nargs="?", help="the host to send to")
     role = parser.add_mutually_exclusive_group()
     role.add_argument("--size", type=size, default=65000, metavar="BYTES", help="payload to send (default 65000)")
     role.add_argument("--probe", action="store_true", help="find by trying which sizes arrive; HOST must run --answer")
@@ -28,6 +29,10 @@ def main(argv=None):
     arguments = parser.parse_args(argv)
     if arguments.port == 0 and not arguments.answer:
         parser.error("argument -p: a sender needs the server's port, 1 to 65535")
+    if arguments.host is None:  # some shells drop an argument ""
+        if not arguments.answer:
+            parser.error("a sender needs HOST: whom to send to")
+        arguments.host = HOST
     if not (arguments.answer or arguments.probe):
         terminal.run(send_big_datagram, arguments.host, arguments.port, arguments.size)
         return

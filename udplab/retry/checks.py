@@ -21,8 +21,10 @@ REPLY = b"did: five id=1: six"  # takes in whoever searches for the token, or st
 def _scenes():
     """Yield (what happens, the token, the `Paper` on which it does and its clock, the answer to return or None)."""
 
-    def junk(every):
-        return ((n * every, b"junk %d" % n) for n in itertools.count(1))
+    def junk(every):  # and close to the deadline far more: who looks at the clock twice finds it passed in between
+        times = itertools.chain((n * every for n in range(1, 50)), (0.4999 + n * 5e-6 for n in range(100)))
+        later = (0.51 + n * every for n in itertools.count())
+        return ((when, b"junk") for when in itertools.chain(sorted(times), later))
 
     yield from (
         (words, token, Paper(arrivals, clock=clock, peer=("10.0.0.2", 1060)), clock, answer)

@@ -125,14 +125,16 @@ def echo(data):
     return None if message.startswith((b"answer to ", b"Your data was ")) else token + b"answer to " + message
 
 
-def ask_in_turn(address, count, delays, ids):
+def ask_in_turn(address, waits, ids):
     """Ask questions 1, 2, 3 ... over one socket; return a list of `request.Outcome`.
 
-    delays: a function that returns a policy; ids: whether to use request IDs
+    waits: a list with the waits of each question (seconds); ids: whether to use request IDs
     """
     with connect(*address) as sock:
-        questions = [f"question {number}".encode("ascii") for number in range(1, count + 1)]
-        return [request(sock, question, delays(), token=None if ids else b"") for question in questions]
+        return [
+            request(sock, f"question {number}".encode("ascii"), delays, token=None if ids else b"")
+            for number, delays in enumerate(waits, 1)
+        ]
 
 
 def wrong(outcomes):
@@ -286,12 +288,20 @@ def dead_port():
     raise OSError("none of 100 ports from 20000 to 29999 is free")
 
 
-def kept_socket(kept):
-    """Return a `make_socket` for a Server that also puts the socket into the list `kept`.
+@contextlib.contextmanager
+def forgeable(respond=listing.respond):
+    """Run a server; give it, and a function forge(data, address) that sends with the server's own address as sender.
 
-    What is sent over that socket has the server's own address: byte for byte what a forger would send. To really
-    forge an address takes the rights of an administrator.
+    It is the server's socket that sends, so what arrives is byte for byte what a forger would send. To really forge
+    an address takes the rights of an administrator.
     """
+    kept = []
+    with Server(respond, make_socket=kept_socket(kept)) as server:
+        yield server, kept[0].sendto
+
+
+def kept_socket(kept):
+    """Return a `make_socket` for a Server that also puts the socket into the list `kept`."""
 
     def make_socket(*kind):
         kept.append(socket.socket(*kind))

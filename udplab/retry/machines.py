@@ -44,11 +44,15 @@ def predict_visit():
 def _visit(delay, loss, seed):
     """Measure: see `on_two_machines`."""
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    with lan.switch("alice", "bob") as net:
-        with net["bob"].start(*PROGRAM, "server", "0.0.0.0", **pipes) as server:
+    with lan.switch("alice", "bob") as net, net["bob"].start(*PROGRAM, "server", "0.0.0.0", **pipes) as server:
+        try:
             server.stdout.readline()  # it listens
+            with net["alice"].socket() as first:  # so that ARP is done with before the film
+                first.sendto(b"", (net["bob"].address, 9))
+            net["alice"].settle()
             net.wire("alice", delay=delay, loss=loss, seed=seed)
             with net.record() as film:
                 client = net["alice"].run(*PROGRAM, "client", "bob", **pipes)
+        finally:
             server.terminate()
-        return Visit(client.stdout, film.only("UDP"))
+    return Visit(client.stdout, film.only("UDP"))

@@ -1,0 +1,97 @@
+"""Tables of answers to exercises: right ones in many styles, wrong ones with the misconception and the words they get.
+
+RIGHT = {"count": {"an int": 11, ...}, ...}
+WRONG = {"count": {"counts characters": (7, "the number of characters"), ...}, ...}
+"""
+
+import concurrent.futures
+import time
+
+import numpy as np
+
+from udplab.kit.exercise import Exercise
+
+RIGHT_STYLES, WRONG_IDEAS, SECONDS, ANY_SECONDS = 6, 10, 3.0, 10.0
+
+
+def each(check, answers, together=False):
+    """Call check(answer) for each of a dict of answers; raise what failed, with the style or idea that it was.
+
+    together: several at a time, since most of them wait; what spins comes afterwards, alone
+    """
+    spinning = {idea: answer for idea, answer in answers.items() if together and "spins" in idea}
+    with concurrent.futures.ThreadPoolExecutor(6 if together else 1) as pool:
+        calls = {idea: pool.submit(check, answer) for idea, answer in answers.items() if idea not in spinning}
+    for idea, answer in spinning.items():
+        calls[idea] = concurrent.futures.Future()
+        calls[idea].set_result(check(answer))
+    for idea, call in calls.items():
+        if error := call.exception():
+            error.add_note(idea)
+            raise error
+
+
+def exercises_of(module):
+    """Return a dict from the name to each exercise of a lesson."""
+    return {name: each for name, each in vars(module).items() if isinstance(each, Exercise)}
+
+
+def assert_right(exercise, answer):
+    """Whatever the style, and in time."""
+    begin = time.monotonic()
+    verdict = exercise.verdict(answer)
+    assert verdict == True and verdict.words.startswith("Right. "), verdict.words  # noqa: E712
+    assert time.monotonic() - begin < SECONDS
+
+
+def assert_wrong(exercise, answer, words):
+    """It gets these words, in one sentence or two, with no class of ours in them."""
+    begin = time.monotonic()
+    verdict = exercise.verdict(answer)
+    assert verdict == False and verdict.words.startswith("Not yet. "), verdict.words  # noqa: E712
+    assert words in verdict.words, verdict.words
+    assert verdict.words.isprintable() and len(verdict.words) < 1000
+    assert "Paper" not in verdict.words and "udplab" not in verdict.words
+    assert time.monotonic() - begin < ANY_SECONDS
+
+
+def assert_complete(module, right, wrong):
+    """Each exercise has its table, its solution passes, and its hints do not give it away at once."""
+    everything = exercises_of(module)
+    assert everything.keys() == right.keys() == wrong.keys()
+    for name, exercise in everything.items():
+        assert exercise.name == f"{module.__name__.split('.')[-2]}.{name}"
+        assert len(right[name]) >= RIGHT_STYLES and len(wrong[name]) >= WRONG_IDEAS, name
+        assert len(exercise.hints) == 2
+        assert_right(exercise, exercise.answer if exercise.function else exercise.answer())
+        assert not exercise.verdict(...).tried
+
+
+def numbers_like(value):
+    """Return a whole number in the styles that Python has for it."""
+    from decimal import Decimal
+    from fractions import Fraction
+
+    return {
+        "an int": value,
+        "a float": float(value),
+        "NumPy's int64": np.int64(value),
+        "NumPy's uint16": np.uint16(value),
+        "NumPy's float32": np.float32(value),
+        "a Fraction": Fraction(value),
+        "a Decimal": Decimal(value),
+    }
+
+
+def no_numbers(value):
+    """Return what is no number, with the words that it gets."""
+    words = "a number, without quotes, a unit or a comma"
+    return {
+        "quotes": (str(value), words),
+        "a unit": (f"{value} bytes", words),
+        "a list": ([value], words),
+        "nothing": (None, words),
+        "a truth": (True, words),
+        "not a number": (float("nan"), words),
+        "infinity": (float("inf"), words),
+    }
