@@ -83,7 +83,7 @@ PROGRAMS = {
 FLOODED = {}
 BROWSER = {
     "control": "payload",
-    "moved": "UDP, {} bytes",
+    "moved": "bytes over links of",
     "exercise": ("exercise-largest", "1420", "1420 is too large", "1392"),
     "picture": None,
 }

@@ -91,6 +91,16 @@ class Send:
     arrived: bool  # whether the server's program got it
     believed: int  # the MTU in bytes in which the kernel believes when all is over
 
+    @property
+    def fate(self):
+        """In a word: "arrives", "lost" or "refused"."""
+        return "arrives" if self.arrived else "lost" if self.outcome == SENT else "refused"
+
+
+def fates(sends):
+    """Return the list of the fates of a list of `Send`."""
+    return [send.fate for send in sends]
+
 
 def sends(links, sizes, black_hole=False, choice="forbid", connected=True):
     """Send a datagram of each size, one after another; return a `Compared` of lists of `Send`.

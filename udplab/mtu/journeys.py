@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import operator
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -64,6 +65,11 @@ def measure_journey(net, mtus, size, dont_fragment, black_hole=False):
 def arriving(links, sizes):
     """Send a datagram of each size, which may be cut up; return a `Compared` of the server's fragments for each."""
     return on_path(links, [fragments(size, links) for size in sizes], measure_arriving, sizes)
+
+
+def pieces(links, size):
+    """Return a `Compared` of the fragments that reach the server of one datagram."""
+    return arriving(links, [size]).map(operator.itemgetter(0))
 
 
 def measure_arriving(net, sizes):

@@ -91,7 +91,7 @@ class Journeys:
 
     def tell(self):
         """Say below the stage how it ended, and how it was predicted to end."""
-        film = self.stage.film
-        ended = story(film).splitlines()[-1]
-        predicted = plots_of_fragments.ending(self.journey())
-        self.words.value = f"<pre>{html.escape(ended)}\nPredicted: {html.escape(predicted)}.</pre>"
+        journey = self.journey()
+        sent = f"{journey.size} bytes over links of {', '.join(map(str, journey.mtus))}"
+        ended, predicted = story(self.stage.film).splitlines()[-1], plots_of_fragments.ending(journey)
+        self.words.value = f"<pre>{html.escape(f'{sent}: {ended}')}\nPredicted: {html.escape(predicted)}.</pre>"

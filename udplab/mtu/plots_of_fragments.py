@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.patches import Rectangle
 
-from udplab.kit.picture import BLUE, GREEN, GREY, PURPLE, RED, plain, resize, your_line
+from udplab.kit.picture import BLUE, GREEN, GREY, PURPLE, RED, below, plain, resize, your_line
 from udplab.kit.sockets import UDP_HEADER
 from udplab.mtu.fragments import Fragment, fragments
 from udplab.mtu.plots import boxes, count
@@ -16,10 +16,10 @@ def journey(ax, compared, links=None):
 
     links: how many links' worth of the fate to draw, by default all
     """
-    resize(ax, 8, 3)
     each = compared.result
+    resize(ax, 8, 2.4 if each.arrived else 3)
     half = boxes(ax, each.mtus)
-    ax.set(xlim=(-half - 0.1, len(each.mtus) + half + 0.1), ylim=(-2.7, 0.7))
+    ax.set(xlim=(-half - 0.1, len(each.mtus) + half + 0.1), ylim=(-1.9 if each.arrived else -2.7, 0.7))
     _fate(ax, each, half, len(each.mtus) if links is None else links)
     ax.set_title(compared.title(f"{each.size} bytes, don't fragment {'on' if each.dont_fragment else 'off'}"))
     lines = [f"link {n} (MTU {limit}): {count(pieces)}" for n, (limit, pieces) in
@@ -112,11 +112,7 @@ def cut_up(ax, size, mtus, compared):
     ax.add_patch(Rectangle((0, -0.3), UDP_HEADER, 0.6, facecolor=RED, edgecolor=RED))
     offsets, end = [piece.offset for piece in rows[-1][1]], size + UDP_HEADER
     if len(offsets) <= 8:
-        shown = []
-        for at in offsets:
-            if end - at > 0.08 * end and (not shown or at - shown[-1] > 0.08 * end):
-                shown.append(at)
-        ax.set_xticks([*shown, end])
+        _place_ticks(ax, [*offsets, end])
     ax.set(xlim=(-0.01 * size, 1.01 * end), ylim=(len(rows) - 0.5, -0.5), yticks=range(len(rows)))
     ax.set_yticklabels([name for name, _ in rows])
     ax.set(xlabel="offset in bytes (the 8 bytes of the UDP header come first)")
@@ -127,6 +123,16 @@ def cut_up(ax, size, mtus, compared):
     lines = [f"the datagram: {size} + {UDP_HEADER} bytes"]
     lines += [f"{name.splitlines()[0]}: {_spans(pieces)}" for name, pieces in rows[1:]]
     return "\n".join([*lines, compared.verdict])
+
+
+def _place_ticks(ax, offsets):
+    """Put a tick at each offset; a number that has no room beside the last one stands a line lower."""
+    names, depth, before = [], 0, -offsets[-1]
+    for at in offsets:
+        depth = depth + 1 if at - before < 0.08 * offsets[-1] else 0
+        names.append("\n" * depth + str(at))
+        before = at
+    ax.set_xticks(offsets, names)
 
 
 def _spans(pieces):
@@ -151,7 +157,7 @@ def survival(ax, sizes, loss, total, compared, you=None):
     ax.set(xlabel="fragments in a datagram", ylabel=f"datagrams that arrive, of {total}", ylim=(0, 1.05 * total))
     ax.set_xticks(pieces)
     ax.set_title(compared.title(f"One lost fragment loses the datagram ({loss:.0%} of the packets lost)"))
-    ax.legend(loc="upper right")
+    below(ax)
     lines = []
     for size, number, each in zip(sizes, pieces, compared.predicted, strict=True):
         odds = f"{each.mean:5.1f} expected, {each.low} to {each.high} in 99 of 100"

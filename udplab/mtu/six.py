@@ -85,3 +85,20 @@ def measure_cutting(net, size):
             message = too_big_in(watched[0]) if family == socket.AF_INET6 else None
         results["IPv4" if family == socket.AF_INET else "IPv6"] = Cutting(tuple(counts), message)
     return results
+
+
+def cutter(found):
+    """Return who cuts in IPv6, by a dict of `Cutting`: "client" or "router"."""
+    return "client" if found["IPv6"].links[-1][0] > 1 else "router"
+
+
+def in_words(found):
+    """Return lines that tell of a dict of `Cutting`."""
+    lines = []
+    for family, cutting in found.items():
+        for number, counts in enumerate(cutting.links, start=1):
+            on_links = ", ".join(f"{count} on link {link}" for link, count in enumerate(counts, start=1))
+            lines.append(f"{family}, send {number}, packets: {on_links}")
+        if cutting.message:
+            lines.append(f"{family}: {cutting.message}")
+    return "\n".join(lines)
