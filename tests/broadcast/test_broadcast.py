@@ -129,7 +129,7 @@ def test_a_server_that_may_hear_broadcasts_is_not_told_otherwise(host):
 @on_linux
 def test_a_server_at_one_address_is_told_that_it_hears_no_broadcast():
     assert reach.deaf("127.0.0.1") == (
-        'It hears what is sent to 127.0.0.1 alone, and no broadcast. For broadcasts, listen at "".'
+        'It hears what is sent to 127.0.0.1 alone, and no broadcast. For broadcasts, listen at 0.0.0.0.'
     )
 
 
