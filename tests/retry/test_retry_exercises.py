@@ -595,7 +595,7 @@ WRONG = {
         "another clock": (ask_other_clock, "no other clock moves"),
         "an error": (ask_lets_through, "let TimeoutError through"),
         "a negative time": (ask_negative, "Junk came every 10 ms."),
-        "the first only": (ask_first, "came first. Expected"),
+        "the first only": (ask_first, "Junk came every 10 ms. Expected None after 0.5 s"),
         "too early": (taking(bytes.startswith, after, 0.25), "it came at 0.2"),
         "too late": (taking(bytes.startswith, after, 1.0), "it came at 1."),
         "any id": (taking(lambda d, t: d.startswith(b"id="), after), "The answer to another question came first."),
