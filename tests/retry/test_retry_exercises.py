@@ -544,6 +544,7 @@ WRONG = {
         "its result": ([0.05], "Give check the function itself"),
         "prints": (policy_prints, "Does your function return its result?"),
         "sleeps": (policy_sleeps, "Your policy sleeps."),
+        "sleeps long": (lambda: time.sleep(40), "Your policy sleeps."),
         "texts": (yielding("0.05", "0.1"), "each a number"),
         "milliseconds": (yielding(50, 100, 200, 200, 200), "never exceed"),
         "nothing": (yielding(), "but got none"),
