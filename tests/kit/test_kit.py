@@ -151,6 +151,8 @@ def test_three_dots_change_nothing_and_say_nothing(capsys):
         (256, 256, None, "you: 256, kernel: 256.\nYou were right."),
         (1000, 256, 2000, "you: 1,000, model: 2,000, kernel: 256.\nYou were off by 744, 3.91 times: too high."),
         (0.5, 0.25, None, "you: 0.5, kernel: 0.25.\nYou were off by 0.25, 2 times: too high."),
+        (0.26, 0.25, None, "you: 0.26, kernel: 0.25.\nNear enough."),
+        (31, 26, 31, "you: 31, model: 31, kernel: 26.\nYou were right, as the model is: the rest is chance."),
         (0, 4, None, "You were off by 4: too low."),
         (-3, 4, None, "You were off by 7: too low."),
         ("Lost", "lost", "lost", "You were right."),
@@ -194,7 +196,7 @@ def test_the_table_at_the_end(capsys):
     foretold("gone", ..., 1)
     foretold("kept", 300, 256)
     assert prediction.summary().splitlines() == [
-        "      you  model  kernel",
+        "      you  model  came",
         "kept  300         256",
         "who   bob  bob    bob",
         "1 of 2 right.",
