@@ -87,6 +87,12 @@ def spent(outcome):
     return outcome.attempts[-1].ended - outcome.attempts[0].at
 
 
+def mean_time(trials):
+    """Return how many seconds the questions with an answer took, on average."""
+    times = [spent(trial.outcome) for trial in trials if trial.outcome.answer is not None]
+    return sum(times) / len(times)
+
+
 # --- Junk ---
 
 
