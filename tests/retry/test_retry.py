@@ -580,7 +580,7 @@ def run(*arguments):
         ["client", "127.0.0.1", "-p", "70000"],
         ["server", "127.0.0.1", "-p", "-1"],
         ["server", "127.0.0.1", "-p", "x"],
-        ["server"],
+        ["client"],
         ["juggler", "127.0.0.1"],
     ],
 )
@@ -596,7 +596,7 @@ def test_bad_arguments(arguments):
         (["client", ""], "an empty name is nobody's"),
         (["client", "no.such.host.invalid"], "Unknown host"),
         (["server", "192.0.2.1"], "not an address of this machine"),
-        (["server", "no.such.host.invalid"], "neither an IPv4 address nor a known name"),
+        (["server", "no.such.host.invalid"], "Unknown host"),
         (["client", "<broadcast>"], "It is a broadcast address: this program asks one host."),
     ],
 )
