@@ -129,7 +129,7 @@ def test_a_server_that_may_hear_broadcasts_is_not_told_otherwise(host):
 @on_linux
 def test_a_server_at_one_address_is_told_that_it_hears_no_broadcast():
     assert reach.deaf("127.0.0.1") == (
-        'It hears what is sent to 127.0.0.1 alone, and no broadcast. For broadcasts, listen at "".'
+        "It hears what is sent to 127.0.0.1 alone, and no broadcast. For broadcasts, listen at 0.0.0.0."
     )
 
 
@@ -334,6 +334,8 @@ def test_the_film_that_the_rules_make():
     )
     assert fates(film) == [("alice", "bob", "queued"), ("alice", "carol", "ignored"), ("alice", "router", "ignored")]
     assert heard.heard == ("bob",) and film.predicted == "why" and {flight.left for flight in film} == {0.0}
+    film, heard = sending.predict_film(PLAN, "alice", "10.0.0.255", {"alice": hearing.EVERY}, reason="why")
+    assert fates(film)[0] == ("alice", "alice", "queued") and film[0].arrived == film[0].left
     film, heard = sending.predict_film(PLAN, "alice", "10.0.1.1", BINDS, reason="why")
     assert fates(film) == [("alice", "router", "forwarded"), ("router", "dave", "queued")] and heard.heard == ("dave",)
     film, heard = sending.predict_film(PLAN, "alice", "10.0.1.255", BINDS, reason="why")

@@ -19,6 +19,7 @@ import tempfile
 import time
 import types
 import urllib.error
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -87,20 +88,21 @@ def answers(api):
 
 
 def until(ready, process):
-    """Ask until `ready()` is true: neither a hub nor its servers tell by themselves. Returns the seconds it took."""
+    """Ask until `ready()` is true: neither a hub nor its servers tell by themselves."""
     begin = time.monotonic()
     while not ready():
         assert process.poll() is None, "the hub ended"
         assert time.monotonic() < begin + PATIENCE
         time.sleep(0.2)
-    return time.monotonic() - begin
 
 
 def start(hub, name):
     """Start a learner's server; return the seconds until it is ready."""
+    begin = time.monotonic()
     hub.api.ask(f"users/{name}", {})
     hub.api.ask(f"users/{name}/server", {})
-    return until(lambda: hub.api.ask(f"users/{name}")["servers"].get("", {}).get("ready"), hub.process)
+    until(lambda: hub.api.ask(f"users/{name}")["servers"].get("", {}).get("ready"), hub.process)
+    return time.monotonic() - begin
 
 
 def work(hub, name, lesson):
@@ -124,6 +126,15 @@ def memory(hub):
     return total / 1024
 
 
+def processor_time(hub):
+    """Return the seconds of processor that all which a hub has started has used (proc(5), stat: utime, stime)."""
+    total = 0
+    for path in descendants(hub.process.pid):
+        with contextlib.suppress(OSError):
+            total += sum(map(int, (path / "stat").read_text().rpartition(")")[2].split()[11:13]))
+    return total / os.sysconf("SC_CLK_TCK")
+
+
 def descendants(pid):
     """Return the folders in /proc of a process and of what it has started, also by way of others."""
     parents = {}
@@ -144,9 +155,11 @@ def test_a_class_of_thirty(hub, measured):
     names = [f"learner{i}" for i in range(1, CLASS + 1)]
     empty = memory(hub)
     measured(f"hub: one learner's server is ready after {start(hub, names[0]):.1f} s")
+    before = processor_time(hub)
     first, end = work(hub, names[0], "2-1")
-    one = memory(hub) - empty
-    measured(f"hub: alone, the first cell of 2-1 answers after {first:.1f} s, the last after {end:.1f} s; {one:.0f} MB")
+    used, one = processor_time(hub) - before, memory(hub) - empty
+    measured(f"hub: alone, the first cell of 2-1 answers after {first:.1f} s, the last after {end:.1f} s")
+    measured(f"hub: that takes {used:.1f} s of processor, and {one:.0f} MB with the learner's server")
     with concurrent.futures.ThreadPoolExecutor(CLASS + 2 * WITH_LAN) as pool:
         begin = time.monotonic()
         list(pool.map(lambda name: start(hub, name), names[1:]))
@@ -174,3 +187,12 @@ def test_learners_do_not_see_each_other(hub):
     mine = hub.server("learner41").run("2-1-loopback.ipynb", "import ipykernel; print(ipykernel.get_connection_file())")
     code = f"try:\n    open({mine[0].strip()!r})\nexcept PermissionError:\n    print('refused')"
     assert hub.server("learner42").run("2-1-loopback.ipynb", code) == ["refused\n"]
+
+
+@pytest.mark.heavy
+def test_a_learner_comes_to_the_first_lesson(hub):
+    start(hub, "learner1")
+    server = hub.server("learner1")
+    request = urllib.request.Request(f"{server.base}/", headers=server.header)
+    with urllib.request.urlopen(request, timeout=PATIENCE) as page:
+        assert page.url == f"{server.base}/lab/workspaces/udplab/tree/2-1-loopback.ipynb"

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from jupyterlab.labapp import LabApp
 from labs import Server, running_lab
+from traitlets.config.loader import PyFileConfigLoader
 
 from udplab import __main__ as udplab
 from udplab.jupyter import copies, launch
@@ -235,6 +236,27 @@ def test_without_unix_sockets_there_is_no_other_folder(started, monkeypatch):
     assert not launch.sockets_fit("x")
     udplab.main([])
     assert not os.environ["JUPYTER_RUNTIME_DIR"]
+
+
+def test_where_a_hub_has_started_it_it_starts_the_hubs_server(started, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "secret")
+    starts = []
+    monkeypatch.setitem(sys.modules, "jupyterhub.singleuser", types.SimpleNamespace(main=starts.append))
+    udplab.main(["--lessons", str(tmp_path / "mine")])
+    assert (starts, started) == ([[]], []) and capsys.readouterr().err == ""
+    assert "ip" not in settings()["ServerApp"]  # the hub says where it listens
+
+
+def settings():
+    """Return the settings that JupyterLab gets."""
+    return PyFileConfigLoader("jupyter_server_config.py", path=str(launch.HERE)).load_config()
+
+
+def test_the_settings(started, tmp_path):
+    udplab.main(["--lessons", str(tmp_path / "Übung 1")])
+    server = settings()["ServerApp"]
+    assert (server["ip"], server["root_dir"]) == ("127.0.0.1", str(tmp_path / "Übung 1"))
+    assert server["default_url"] == "/lab/workspaces/udplab/tree/2-1-loopback.ipynb"
 
 
 @pytest.mark.parametrize(("command", "module"), udplab.COMMANDS.items())

@@ -66,19 +66,6 @@ def test_nothing_shows_under_a_cell_that_ends_with_check():
     assert "True" not in out and re.search(r"Out\[\d+\]: .*5", out)
 
 
-def test_observers_are_told_and_print_cannot_fake_it(monkeypatch):
-    told = []
-
-    def observe(name, verdict):
-        told.append((name, bool(verdict), verdict.tried))
-
-    monkeypatch.setattr(exercise, "observers", [observe])
-    VALUE.check(5)
-    FUNCTION.check(lambda: print("Right. It gives five."))
-    VALUE.check(...)
-    assert told == [(VALUE.name, True, True), (FUNCTION.name, False, True), (VALUE.name, False, False)]
-
-
 def test_hints_come_one_after_the_other_and_the_solution_is_source(capsys):
     task = Exercise(_five, "It is five.", ["Vague.", "Clear."], five, "Four and one.")
     for _ in range(3):

@@ -305,7 +305,8 @@ def test_the_sender_hears_its_own_broadcast_where_a_program_there_did(copies):
         tape.put(ALICE, n * 1e-3, frame, True)
         tape.put(BOB, n * 1e-3 + 9e-6, frame, False)
     reads = [Read(None, "alice", b"?", 1, 1060), Read(5e-3, "alice", b"?", 1, 1060)][:copies]
-    film = film_of(LAN[:2], tape.seen, [Socket("bob", "", 1060)], reads)
+    before = Read(-1.0, "alice", b"?", 1, 1060)
+    film = film_of(LAN[:2], tape.seen, [Socket("bob", "", 1060)], [before, *reads])
     own = [each for each in film if each.source == each.target]
     assert {each.fate for each in own} == set([fates.QUEUED, fates.DELIVERED][:copies]) and len(own) == copies
     assert all(each.why.startswith("its own copy") and each.arrived == each.left for each in own)

@@ -28,14 +28,15 @@ from scripted import interrupt_at
 
 from udplab import lan
 from udplab.kit.server import Server
+from udplab.lan import reasons
 from udplab.lan.plan import plan_path, plan_switch
-from udplab.mtu import experiments as mtu_experiments
 
 PORT = 1060
 IP_MTU_DISCOVER, IP_PMTUDISC_DO, IP_RECVERR, IP_MTU, MSG_ERRQUEUE = 10, 2, 11, 14, 0x2000  # Linux, ip(7)
 REASON = lan.unavailable()
 real = pytest.mark.skipif(REASON is not None, reason=str(REASON))
 REPO = Path(__file__).parents[2]
+APPARMOR = "kernel/apparmor_restrict_unprivileged_userns"
 # A socket of a network may be dropped here without closing it: Network.close() does that.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 
@@ -59,6 +60,15 @@ def settle(host):
     """Wait, by event, until everything sent has arrived."""
     with host.capture():
         pass
+
+
+def scapy_packets(seen):
+    """The captured frames as scapy reads them."""
+    import scapy.layers.inet
+    import scapy.layers.inet6  # noqa: F401  it knows only the layers that are imported
+    from scapy.layers.l2 import Ether
+
+    return [Ether(frame.data) for frame in seen.frames]
 
 
 def df_client(net):
@@ -130,6 +140,10 @@ def test_plan_of_a_path():
     assert [h.forwards for h in (client, one, two, server)] == [False, True, True, False]
 
 
+def test_links_of_a_path_are_given_one_by_one_or_as_a_list():
+    assert plan_path((1500, 1400)) == plan_path(([1500, 1400],)) == plan_path(((1500, 1400),))
+
+
 @given(st.lists(st.integers(68, 65535), min_size=1, max_size=64))
 def test_any_path_has_each_address_once_and_each_link_two_ends(mtus):
     ends = [each for host in plan_path(mtus) for each in host.interfaces]
@@ -164,6 +178,8 @@ def test_any_switch_has_each_address_once_and_a_router_where_there_are_two_subne
         lambda: plan_path((67,)),
         lambda: plan_path((1500, 65536)),
         lambda: plan_path((1500.0,)),
+        lambda: plan_path(([1500, 67],)),
+        lambda: plan_path(([],)),
     ],
 )
 def test_plans_that_cannot_be(plan):
@@ -181,7 +197,6 @@ def test_not_linux(monkeypatch, platform):
     assert platform in lan.unavailable()
     with pytest.raises(lan.LanError, match=platform):
         lan.switch("alice")
-    assert platform in mtu_experiments.on_lan((1500, 1400), mtu_experiments.sends, [100])[1]
 
 
 @pytest.mark.parametrize("wrong", [{"beyond": "dave"}, {"beyond": ("dave",), "stray": "dave"}])
@@ -233,19 +248,66 @@ def test_a_helper_that_has_gone_is_told(monkeypatch):
         (
             "user",
             errno.ENOSPC,
-            {"/proc/sys/user/max_user_namespaces": "0\n"},
-            "user.max_user_namespaces is 0",
+            {"user/max_user_namespaces": "0\n"},
+            "forbidden here: sysctl user.max_user_namespaces is 0",
         ),
-        ("net", errno.ENOSPC, {"/proc/sys/user/max_net_namespaces": "0\n"}, "user.max_net_namespaces is 0"),
-        ("user", errno.EPERM, {"/proc/sys/kernel/unprivileged_userns_clone": "0"}, "userns_clone is 0"),
-        ("uid_map", errno.EPERM, {"/proc/sys/kernel/apparmor_restrict_unprivileged_userns": "1"}, "AppArmor"),
-        ("user", errno.EPERM, {"/proc/self/status": "Name:\tx\nSeccomp:\t2\n"}, "seccomp"),
-        ("sysctl", errno.EROFS, {}, "/proc/sys/net cannot be written"),
+        ("net", errno.ENOSPC, {"user/max_net_namespaces": "0\n"}, "sudo sysctl user.max_net_namespaces=10000"),
+        ("another net", errno.ENOSPC, {"user/max_net_namespaces": "1\n"}, "as this system allows: sysctl user.max_net"),
+        ("user", errno.ENOSPC, {"user/max_user_namespaces": "9\n"}, "sudo sysctl user.max_user_namespaces=1018"),
+        (
+            "user",
+            errno.EPERM,
+            {"kernel/unprivileged_userns_clone": "0"},
+            "sudo sysctl kernel.unprivileged_userns_clone=1",
+        ),
+        ("uid_map", errno.EPERM, {APPARMOR: "1"}, "AppArmor forbids user namespaces: sysctl kernel.apparmor_res"),
+        ("user", errno.EACCES, {APPARMOR: "1"}, "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0"),
+        ("user", errno.EINVAL, {APPARMOR: "1"}, "step user: Invalid argument"),
+        ("user", errno.EPERM, {APPARMOR: "0"}, "step user: Operation not permitted"),
+        ("user", errno.EPERM, {"/proc/self/status": "Name:\tx\nSeccomp:\t2\n"}, "--security-opt seccomp=unconfined"),
+        ("user", errno.EINVAL, {"/proc/self/status": "Name:\tx\nSeccomp:\t2\n"}, "step user: Invalid argument"),
+        (
+            "sysctl",
+            errno.EROFS,
+            {},
+            "/proc/sys/net cannot be written here, as in some containers (Read-only file system; D",
+        ),
+        ("bridge", errno.EOPNOTSUPP, {}, "this kernel has no bridges"),
+        ("veth", errno.EOPNOTSUPP, {}, "this kernel has no veth pairs"),
+        ("packet", errno.EPERM, {}, "packet sockets are refused here"),
         ("user", errno.EINVAL, {}, "Invalid argument"),
     ],
 )
 def test_reasons(step, code, files, words):
-    assert words in lan.process.refusal(step, code, lambda path: files.get(path, ""))
+    """The cause is named where the errno shows it, with what to do about it, in one line."""
+    texts = {path if path.startswith("/") else f"/proc/sys/{path}": text for path, text in files.items()}
+    said = reasons.refusal(step, code, lambda path: texts.get(path, ""))
+    assert words in said and "\n" not in said
+
+
+@pytest.mark.parametrize(
+    ("operation", "code", "files", "words"),
+    [
+        ("build", errno.ENOSPC, {"/proc/sys/user/max_net_namespaces": "90"}, "sysctl user.max_net_namespaces is 90"),
+        ("program", errno.ENOSPC, {"/proc/sys/user/max_pid_namespaces": "90"}, "sysctl user.max_pid_namespaces is 90"),
+        ("build", errno.EMFILE, {}, "no file descriptor left"),
+        ("wire", errno.ENFILE, {}, "fs.file-max"),
+        ("build", errno.ENOBUFS, {}, "could not do it (build): OSError: some words"),
+        ("loss", None, {}, "could not do it (loss): OSError: some words"),
+    ],
+)
+def test_what_fails_later_is_said(operation, code, files, words):
+    assert words in reasons.failure(operation, code, "OSError: some words", lambda path: files.get(path, ""))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there can a program choose its CPU")
+def test_a_cpu_that_cannot_be_chosen(monkeypatch):
+    def refuse(*_):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(lan.process, "_helper", lambda: None)
+    monkeypatch.setattr(os, "sched_setaffinity", refuse)
+    assert "does not let a program choose its CPU" in lan.unavailable()
 
 
 def test_import_takes_the_standard_library_only():
@@ -260,26 +322,37 @@ from udplab import lan
 from udplab.lan import helper
 from pathlib import Path
 assert helper.enter_namespaces() is None
-Path("/proc/sys/user/max_user_namespaces").write_text("0")  # in the new user namespace only
+Path("/proc/sys/user/max_%s_namespaces").write_text("%d")  # in the new user namespace only
 print(lan.unavailable())
 """
 FORBID_BY_SECCOMP = """
 import ctypes, errno, struct
 from udplab import lan
-SYSCALL = {"x86_64": 272, "aarch64": 97}[__import__("platform").machine()]  # unshare
-program = struct.pack("HBBI" * 4, 0x20, 0, 0, 0, 0x15, 0, 1, SYSCALL, 6, 0, 0, 0x50000 | errno.EPERM,
-                      6, 0, 0, 0x7FFF0000)  # load number; equal? -> errno; else allow (seccomp(2))
+SYSCALL, FIRST = {"x86_64": %s, "aarch64": %s}[__import__("platform").machine()], %s
+program = struct.pack("HBBI" * 6, 0x20, 0, 0, 0, 0x15, 0, 3, SYSCALL, 0x20, 0, 0, 16, 0x15, 0, 1, FIRST,
+                      6, 0, 0, 0x50000 | errno.EPERM, 6, 0, 0, 0x7FFF0000)
+# load the number; if it is the one, load the first argument; if that is, too: errno; else allow (seccomp(2))
 code = ctypes.create_string_buffer(program)
 libc = ctypes.CDLL(None, use_errno=True)
 assert libc.prctl(38, 1, 0, 0, 0) == 0  # PR_SET_NO_NEW_PRIVS
-assert libc.prctl(22, 2, struct.pack("HP", 4, ctypes.addressof(code)), 0, 0) == 0  # PR_SET_SECCOMP
+assert libc.prctl(22, 2, struct.pack("HP", 6, ctypes.addressof(code)), 0, 0) == 0  # PR_SET_SECCOMP
 print(lan.unavailable())
 """
 
 
 @real
 @pytest.mark.parametrize(
-    ("code", "words"), [(FORBID_BY_SYSCTL, "max_user_namespaces is 0"), (FORBID_BY_SECCOMP, "seccomp")]
+    ("code", "words"),
+    [
+        (FORBID_BY_SYSCTL % ("user", 0), "sysctl user.max_user_namespaces is 0"),
+        (FORBID_BY_SYSCTL % ("net", 2), "sysctl user.max_net_namespaces is 2"),
+        (
+            FORBID_BY_SECCOMP % (272, 97, 0x10000000),
+            "a seccomp filter forbids user namespaces",
+        ),  # unshare(CLONE_NEWUSER)
+        (FORBID_BY_SECCOMP % (41, 198, socket.AF_PACKET), "packet sockets are refused here"),  # socket(AF_PACKET, ...)
+        (FORBID_BY_SECCOMP % (203, 122, 0), "does not let a program choose its CPU"),  # sched_setaffinity(0, ...)
+    ],
 )
 def test_forbidden_namespaces(code, words):
     with python(code) as process:
@@ -389,7 +462,7 @@ def test_who_waits_for_ipv6_addresses(monkeypatch):
 def test_checksums_are_right_in_a_capture():
     with lan.switch("alice", "bob") as net, net["bob"].capture() as seen:
         net["alice"].socket().sendto(b"hello", (net["bob"].address, PORT))
-        packet = next(p for p in seen.packets() if "UDP" in p)
+        packet = next(p for p in scapy_packets(seen) if "UDP" in p)
         given = packet["UDP"].chksum
         del packet["UDP"].chksum
         assert type(packet)(bytes(packet))["UDP"].chksum == given
@@ -461,7 +534,7 @@ def test_path_mtu_is_learnt_from_icmp():
         with net["client"].capture() as seen:
             assert client.send(bytes(1472)) == 1472
         assert client.getsockopt(socket.IPPROTO_IP, IP_MTU) == 1400
-        icmp = [packet for packet in seen.packets() if "ICMP" in packet]
+        icmp = [packet for packet in scapy_packets(seen) if "ICMP" in packet]
         assert [(p["ICMP"].type, p["ICMP"].code, p["ICMP"].nexthopmtu) for p in icmp] == [(3, 4, 1400)]
         with pytest.raises(OSError) as queued:
             client.send(bytes(1372))
@@ -527,7 +600,7 @@ def test_fragments_as_predicted(size):
         server = receiver(net["server"])
         with net["server"].capture() as seen:
             net["client"].socket().sendto(bytes(size), (net["server"].address, PORT))
-        ip = [packet["IP"] for packet in seen.packets() if "IP" in packet]
+        ip = [packet["IP"] for packet in scapy_packets(seen) if "IP" in packet]
         assert [(p.frag * 8, p.len - 20) for p in ip] == predicted
         assert len(server.recv(65535)) == size
 
@@ -839,6 +912,99 @@ def test_limits_of_what_hinders_are_told():
         for wrong in (0, 2.5, 1 << 32):
             with pytest.raises(ValueError, match="n is a whole number"):
                 net["client"].lose(wrong)
+
+
+@real
+def test_a_limit_that_a_network_meets_is_named():
+    """Fault 35: the trial at the start had room enough, the network has not."""
+    code = (
+        "from pathlib import Path; from udplab import lan; from udplab.lan import helper\nhelper.enter_namespaces()\n"
+    )
+    code += "Path('/proc/sys/user/max_net_namespaces').write_text('6')\nassert lan.unavailable() is None\n"
+    code += "try: lan.switch(*'abcdefg')\nexcept OSError as problem: print(problem)\n"
+    with python(code) as process:
+        out = process.communicate()[0]
+    assert out.startswith("as many network namespaces are in use as this system allows: sysctl user.max_net_names")
+    assert "is 6. Close other networks, or: sudo sysctl user.max_net_namespaces=1012" in out
+
+
+@real
+def test_a_helper_that_is_stopped_costs_the_patience_once(monkeypatch):
+    """Fault 47."""
+    with lan.switch("alice") as net:
+        monkeypatch.setattr(lan.network, "PATIENCE", 0.5)
+        net._control.settimeout(0.5)
+        helper = lan.process.running["process"].pid
+        os.kill(helper, signal.SIGSTOP)
+        try:
+            begin = time.monotonic()
+            with pytest.raises(lan.LanError, match=r"did not answer within 0\.5 s"):
+                net["alice"].socket()
+            net.close()
+            with pytest.raises(lan.LanError, match=r"did not answer within 0\.5 s"):
+                lan.switch("bob")
+            assert time.monotonic() - begin < 1.9, "half a second each"
+        finally:
+            os.kill(helper, signal.SIGCONT)
+
+
+@real
+def test_a_plan_that_is_too_long_to_tell_is_not_a_helper_that_has_ended():
+    names = [f"{number}" * 3000 for number in range(100, 350)]
+    with pytest.raises(lan.LanError, match="cannot be asked to build: Message too long"):
+        lan.switch(*names)
+    with lan.switch(*names[:20]) as net:
+        assert len(net) == 20
+
+
+@real
+def test_the_helpers_memory_levels_off():
+    """Fault 60. The first networks make it grow, as its allocator takes what it then uses again."""
+    lan.switch("alice").close()
+    status = Path(f"/proc/{lan.process.running['process'].pid}/status")
+
+    def kilobytes():
+        return int(re.search(r"VmRSS:\s+(\d+)", status.read_text())[1])
+
+    def some(count):
+        for _ in range(count):
+            lan.path(1500, 1400).close()
+
+    some(50)
+    before = kilobytes()
+    some(150)
+    assert kilobytes() - before < 500
+
+
+@real
+def test_a_capture_says_what_it_is():
+    with lan.switch("alice", "bob") as net:
+        seen = net["bob"].capture()
+        with pytest.raises(RuntimeError, match="has not begun: with"):
+            _ = seen.frames
+        with seen:
+            net["alice"].socket().sendto(b"hello", (net["bob"].address, PORT))
+        lines = str(seen).splitlines()
+        assert lines[0] == f"{len(seen.frames)} frames at bob eth0:"
+        assert any(
+            re.fullmatch(r" +[\d.]+ ms  in   10.0.0.1 > 10.0.0.2  UDP, 5 bytes for port 1060", line) for line in lines
+        )
+
+
+@real
+def test_joining_a_group_is_captured():
+    """IGMP and MLD: what a host says when it joins (facts: 224.0.0.22 and ff02::16)."""
+    with lan.switch("alice", "bob") as net, net["bob"].capture() as seen:
+        alice, alice6 = net["alice"].socket(), net["alice"].socket(socket.AF_INET6)
+        group = socket.inet_aton("239.1.2.3") + socket.inet_aton(net["alice"].address)
+        alice.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, group)
+        group6 = socket.inet_pton(socket.AF_INET6, "ff02::123") + struct.pack("@I", net["alice"].index())
+        alice6.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, group6)
+        wanted = "10.0.0.1 > 224.0.0.22  IGMP", f"{net['alice'].link_local} > ff02::16  MLD"
+        until = time.monotonic() + 10  # a report comes within a second, at a time drawn by lot (RFC 3376, RFC 3810)
+        while not all(words in str(seen) for words in wanted):
+            assert time.monotonic() < until, str(seen)
+            time.sleep(0.02)
 
 
 @real

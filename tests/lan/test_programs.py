@@ -158,7 +158,7 @@ sys.stdin.read()
 )
 def test_nobody_is_left_whoever_is_killed_first(order):
     """The launcher of a program, the guard, the helper, the notebook: SIGKILL in this order."""
-    path = [str(TOP), str(TOP / "tests/lan")]
+    path = [str(TOP), str(TOP / "tests")]
     code = NOTEBOOK.format(path=path, stubborn=STUBBORN)
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen([sys.executable, "-c", code], **pipes, cwd=TOP) as notebook:

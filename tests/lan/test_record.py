@@ -158,6 +158,37 @@ def test_who_hears_a_broadcast():
     assert [node.name for node in film.nodes if node.kind == "switch"] == ["switch0", "switch1"]
 
 
+def test_a_wire_that_delays_and_flips_a_bit_of_every_frame():
+    with lan.switch("alice", "bob") as net:
+        bob, alice = net["bob"].socket(), net["alice"].socket()
+        bob.bind(("", 1060))
+        alice.connect((net["bob"].address, 1060))
+        net.wire("alice", direction="out", delay=0.005, corrupt=1.0, seed=1)
+        with net.record() as film:
+            for number in range(10):
+                alice.send(bytes([number]) * 1000)  # nearly all of the frame is payload
+        film = film.only("UDP")
+    came = [each for each in film if each.fate != fates.LOST]  # with a damaged IP header it may not
+    assert len(film) == 10 and len(came) > 5
+    for flight in came:
+        assert flight.arrived - flight.left >= 0.005 and flight.fate == fates.DROPPED
+        assert flight.why.startswith("damaged on the way: 1 bit(s) differ; its checksum is wrong")
+
+
+def test_a_kernel_that_tells_nothing_of_its_sockets(path, monkeypatch):
+    net, server, client = path(1500)
+    monkeypatch.setattr("udplab.lan.record._BY_FAMILY", 99)  # as where the module udp_diag is missing: it refuses
+    with net.record() as film:
+        client.send(b"one")
+        film.read("server", server.recv(10))
+    [flight] = film.only("UDP")
+    assert flight.fate == fates.DELIVERED  # the program's own word
+    server.close()
+    with net.record() as film:
+        net["client"].socket().sendto(b"two", (net["server"].address, 1060))
+    assert [each.fate for each in film.only("UDP", "ICMP")] == [fates.DROPPED, fates.TAKEN]  # ICMP says so
+
+
 def test_nothing_stays_behind(path):
     net, _, client = path(1500, 1400)
     with net.record():

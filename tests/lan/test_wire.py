@@ -95,12 +95,16 @@ def test_nothing_to_flip():
 
 
 def test_arp_and_neighbour_discovery_take_no_lots():
-    addresses = bytes(12)
-    assert not takes_lots(addresses + b"\x08\x06" + bytes(28)) and takes_lots(addresses + b"\x08\x00" + bytes(28))
-    assert not takes_lots(addresses + b"\x08\x00" + bytes(9) + b"\x02")  # IGMP
-    ipv6 = addresses + b"\x86\xdd" + bytes(6)
-    assert not takes_lots(ipv6 + b"\x3a" + bytes(33) + b"\x87") and takes_lots(ipv6 + b"\x3a" + bytes(33) + b"\x80")
-    assert takes_lots(ipv6 + b"\x11" + bytes(33) + b"\x87") and not takes_lots(ipv6 + bytes(34))  # UDP, and MLD
+    ethernet = bytes(12)
+    arp = ethernet + b"\x08\x06" + bytes(28)
+    ipv4, ipv6 = ethernet + b"\x08\x00\x45\0\0\x30" + bytes(5), ethernet + b"\x86\xdd\x60\0\0\0\0\x18"
+    udp, igmp, icmp = (ipv4 + bytes([protocol]) + bytes(38) for protocol in (17, 2, 1))
+    udp6, solicitation, echo = (
+        ipv6 + bytes([head]) + bytes(33) + bytes([kind]) + bytes(23) for head, kind in [(17, 0), (58, 135), (58, 128)]
+    )
+    mld = ipv6 + bytes(34) + b"\x3a" + bytes(7) + b"\x8f" + bytes(15)  # behind hop-by-hop options
+    assert [takes_lots(each) for each in (arp, igmp, solicitation, mld)] == [False] * 4
+    assert [takes_lots(each) for each in (udp, icmp, udp6, echo, b"")] == [True] * 5
 
 
 passages = st.builds(

@@ -807,7 +807,7 @@ def test_command_line_sends(port):
         (["127.0.0.1", "--size", "9999999"], 2, "not a size"),
         (["127.0.0.1", "--probe", "--answer"], 2, "not allowed with"),
         (["127.0.0.1", "--probe", "--size", "9"], 2, "not allowed with"),
-        ([], 2, "required: HOST"),
+        ([], 2, "needs HOST"),
         (["", "-p", "1060"], 1, "an empty name is nobody's"),
         (["no.such.host.invalid"], 1, "Unknown host 'no.such.host.invalid'"),
         (["a" * 70], 1, "Unknown host"),

@@ -55,9 +55,12 @@ def test_the_message_is_in_the_error_queue_and_on_the_link(mtus, size):
 
 @real
 def test_headers_are_read_as_scapy_reads_them():
+    from scapy.layers.inet import IP
+    from scapy.layers.l2 import Ether
+
     with lan.path(1500, 1400) as net, experiments.sender(net, "allow") as sock, net["server"].capture() as seen:
         sock.send(bytes(range(256)) * 20)
-    theirs = [packet["IP"] for packet in seen.packets() if "IP" in packet]
+    theirs = [packet[IP] for packet in (Ether(frame.data) for frame in seen.frames) if IP in packet]
     assert len(theirs) > 4 and packets.ip_packets(seen) == [
         packets.Packet(ip.proto, ip.src, ip.id, ip.frag * 8, bytes(ip.payload)) for ip in theirs
     ]

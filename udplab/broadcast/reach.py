@@ -62,7 +62,7 @@ def deaf(host, make_socket=socket.socket):
         return ""
     if first == 0 or 224 <= first < 240:  # 0.0.0.0 is every address; the others are groups
         return ""
-    return f'It hears what is sent to {host} alone, and no broadcast. For broadcasts, listen at "".'
+    return f"It hears what is sent to {host} alone, and no broadcast. For broadcasts, listen at 0.0.0.0."
 
 
 def cannot_send(error, host, permission=True, make_socket=socket.socket):

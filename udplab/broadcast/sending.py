@@ -76,11 +76,14 @@ def predict_film(plan, sender, destination, binds, permission=True, source="", p
     _, taken = hearing.delivery(plan, sender, destination, permission, source)
     hosts = {host.name: host for host in plan}
     near = [name for name in taken if shared(hosts[sender], hosts[name])]
-    hops = [_hop(sender, name, heard, port, at=0) for name in near if name != sender]
+    hops = [_hop(sender, name, heard, port, at=0) for name in near if name != sender or name in heard.heard]
     if not near:
         for name in taken:  # by the router, one after the other
             hops += [Hop(sender, "router", HEADERS + len(DATA), words=_words(port)), _hop("router", name, heard, port)]
     film = model(plan, hops, reason, switched=True)
+    for flight in film:
+        if flight.source[0] == flight.target[0]:
+            flight.arrived, flight.why = flight.left, "its own copy"
     if heard.error:
         film.notes.append(fates.Note(0.0, sender, f"{heard.error}: nothing was sent"))
     return film, heard

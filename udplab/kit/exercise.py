@@ -20,8 +20,6 @@ from udplab.kit.words import brief
 PATIENCE = 6.5  # seconds that a check may take before it is ended; one that waits for silence takes two
 LONGEST, WIDTH = 900, 88  # characters of a verdict, and of a line of it: longer ones are cut anywhere in the page
 
-observers = []  # functions of (name of the exercise, `Verdict`), called after each check(): see `udplab grade`
-
 
 class Verdict(int):
     """What check() found: it counts as True or False, and shows nothing of itself as the last line of a cell.
@@ -84,11 +82,12 @@ class Exercise:
             return f"Your code stopped with {said(error)}{where(error, answer)}.{missing(error)}"
 
     def check(self, answer):
-        """Try the answer, print what is wrong with it or that it is right, and return that: True or False."""
+        """Try the answer, print what is wrong with it or that it is right, and return the `Verdict`: True or False.
+
+        `udplab grade` puts a function of its own in the place of this one (`jupyter.attempt`).
+        """
         verdict = self.verdict(answer)
         print(wrapped(verdict.words))
-        for observer in observers:
-            observer(self.name, verdict)
         return verdict
 
     def hint(self, number=None):

@@ -44,7 +44,8 @@ class Judge:
         self.arrivals = sorted(arrivals, key=lambda number: flights[number].arrived)
         self.departures = departures
         self.macs = {bytes.fromhex(each.mac.replace(":", "")) for each in host.interfaces}
-        self.addresses = {getattr(each, name, None) for each in host.interfaces for name in ("address", "link_local")}
+        names = ("address", "address6", "link_local")
+        self.addresses = {getattr(each, name, None) for each in host.interfaces for name in names}
         self.broadcasts = {"255.255.255.255", *(each.broadcast for each in host.interfaces)}
         self.judged = set()
 

@@ -112,7 +112,9 @@ def _own(flown, found, reads):
 
     No capture sees that. It is known where a program there read, or has in its queue, more than came from outside.
     """
-    read = collections.Counter((each.host, each.size, bytes(each.data[:KEPT])) for each in reads)
+    start = min((left for _, _, left, *_ in flown), default=0.0)
+    fresh = (each for each in reads if each.time is None or each.time >= start)
+    read = collections.Counter((each.host, each.size, bytes(each.data[:KEPT])) for each in fresh)
     came, sent = collections.Counter(), {}
     for source, target, left, arrived, data, _ in flown:
         packet = found[data]

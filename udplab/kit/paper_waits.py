@@ -47,7 +47,7 @@ def on_paper(function, sock, clocks=False):
 
 def replacements(sock, clocks):
     """Return (real thing, its stand-in on paper) pairs."""
-    real_select, me = select.select, threading.get_ident()
+    real_select = select.select
 
     def fake_select(readers, writers, others, timeout=None):
         def ours(files):
@@ -67,11 +67,17 @@ def replacements(sock, clocks):
     if hasattr(select, "poll"):
         pairs += [(select.poll, lambda: _Poll(sock)), (selectors.PollSelector, Selector)]
     if isinstance(sock.clock, Clock):
-        sleep = time.sleep
-        pairs.append((sleep, lambda s: sock.clock.sleep(s) if threading.get_ident() == me else sleep(s)))
+        pairs.append((time.sleep, _here_only(sock.clock.sleep, time.sleep)))
     if clocks:
-        pairs += [(real, sock.clock.read) for real in (time.monotonic, time.perf_counter, time.time)]
+        real = time.monotonic, time.perf_counter, time.time
+        pairs += [(clock, _here_only(sock.clock.read, clock)) for clock in real]
     return pairs
+
+
+def _here_only(stand_in, real):
+    """Return a function that is the stand-in in this thread, and the real one in all others: for who watches."""
+    me = threading.get_ident()
+    return lambda *arguments: (stand_in if threading.get_ident() == me else real)(*arguments)
 
 
 @contextlib.contextmanager

@@ -26,20 +26,21 @@ def layout(film):
     between = [node.name for node in film.nodes if sum(node.name in each for each in joined.values()) > 1]
     room = WIDTH - 190 * len(between)  # for the bars; a router stands between two of them
     own = {name: [end for end in ends if end not in between] for name, ends in joined.items()}
-    columns = {name: max(1, math.ceil(len(ends) / 2)) for name, ends in own.items()}
+    rows = {name: 1 + (len(ends) > 2) for name, ends in own.items()}
+    columns = {name: max(1, math.ceil(len(ends) / rows[name])) for name, ends in own.items()}
     places, left = {}, 0.0
     for place, name in enumerate(switches):
         wide = room * columns[name] / sum(columns.values())
         places[name] = left + wide / 2, 205, wide / 2 - 14
         step = wide / columns[name]
         for number, end in enumerate(own[name]):
-            column, row = divmod(number, 2)
+            column, row = divmod(number, rows[name])
             places[end] = left + (column + 0.5) * step, 300 if row else 110, min(66, step * 0.42)
         left += wide
         for router in between[place : place + 1]:
             places[router] = left + 95, 205, 62
             left += 190
-    return places, 415
+    return places, 415 if max(rows.values()) > 1 else 295
 
 
 def _tall(node):
@@ -91,7 +92,7 @@ def scene(film, seconds=8.0):
     same = len({link.mtu for link in film.links}) == 1 and bool(switches)
     return {
         "height": height,
-        "nodes": [_node(node, places[node.name], tall[node.name], height) for node in film.nodes],
+        "nodes": [_node(node, places[node.name], tall[node.name], bool(switches)) for node in film.nodes],
         "links": [_link(link, places, tall, same) for link in film.links],
         "routes": routes,
         "flights": moving,
@@ -104,10 +105,10 @@ def scene(film, seconds=8.0):
     }
 
 
-def _node(node, place, tall, height):
+def _node(node, place, tall, barred):
     x, y, half = place
     return {"name": node.name, "kind": node.kind, "x": round(x, 1), "y": y, "half": round(half, 1), "tall": tall,
-            "lines": [node.name, *node.addresses], "side": -1 if height > 300 and y < 200 else 1}  # fmt: skip
+            "lines": [node.name, *node.addresses], "side": -1 if barred and y < 200 else 1}  # fmt: skip
 
 
 def _link(link, places, tall, same):

@@ -191,7 +191,7 @@ class Stage {
     const passed = ((clock - this.last) / 1000) * this.speed.value;
     if (!this.calm.matches || passed > 1.5) { // less motion: from event to event, and nothing in between
       if (this.calm.matches) this.jump(this.scene.events[this.happened()], this.end);
-      else this.go(this.shown + passed);
+      else this.go(this.shown + Math.min(passed, 0.5)); // a page out of sight gets no frames: it goes on from there
       this.last = clock;
       this.playing = this.shown < this.end;
       const tell = !this.playing || clock - this.spoken > 2000; // a screen reader cannot follow each event

@@ -36,14 +36,15 @@ def switch(*names, beyond=(), stray=()):
     Returns a Network, a context manager with close(). Raises ValueError for a plan that cannot be, LanError
     with the reason where this machine has no LAN.
     """
-    return Network(plan_switch(names, tuple(beyond), tuple(stray)), switched=True)
+    return Network(plan_switch(names, beyond, stray), switched=True)
 
 
 def path(*mtus):
     """A chain: client, router1, router2, ..., server, with the given MTU in bytes on each link.
 
-    `path(1500, 1400)` has one router. Link i is 10.0.i.0/24: the client is 10.0.1.1, the server is .2 on the
-    last link. An MTU under 1280 switches IPv6 off on that link (RFC 8200), and Linux believes no ICMP message
-    that names an MTU under 552 (sysctl net.ipv4.route.min_pmtu). Returns and raises as switch() does.
+    `path(1500, 1400)` has one router, and so has `path([1500, 1400])`. Link i is 10.0.i.0/24: the client is
+    10.0.1.1, the server is .2 on the last link. An MTU under 1280 switches IPv6 off on that link (RFC 8200), and
+    Linux believes no ICMP message that names an MTU under 552 (sysctl net.ipv4.route.min_pmtu). Returns and raises
+    as switch() does.
     """
     return Network(plan_path(mtus), switched=False)

@@ -3,7 +3,7 @@
 with net["server"].capture() as seen:
     ...
 for frame in seen.frames: ...               # raw bytes and times
-seen.packets()[0].show()                    # scapy's view of them
+print(seen)                                 # a line for each
 seen.save("fragments.pcap")                 # Wireshark opens it
 """
 
@@ -13,6 +13,8 @@ import socket
 import struct
 import time
 from dataclasses import dataclass
+
+from udplab.kit import frames
 
 
 @dataclass(frozen=True)
@@ -43,14 +45,14 @@ class Capture:
     """The frames seen at one interface of a host, between `with` and its end.
 
     The kernel writes them with their times into memory shared with this process (packet_mmap, TPACKET_V2;
-    packet(7)), so no thread has to keep up. `frames`, `packets()` and `save()` work inside the `with` too.
+    packet(7)), so no thread has to keep up. `frames` and `save()` work inside the `with` too.
     """
 
     def __init__(self, host, interface, room):
         self._host, self._interface = host, interface
         slot = 1 << (interface.mtu + 128).bit_length()  # a power of two that holds a frame and its header
         self._slot, self._slots = slot, max(room // _BLOCK, 1) * (_BLOCK // slot)
-        self._frames, self._next, self._ring, self._wall = [], 0, None, 0.0
+        self._frames, self._next, self._ring, self._wall, self._begun = [], 0, None, 0.0, False
 
     def __enter__(self):
         if self._ring is not None:
@@ -63,6 +65,7 @@ class Capture:
         except BaseException:  # Ctrl-C too
             self._close()
             raise
+        self._begun = True
         return self
 
     def _begin(self):
@@ -130,28 +133,38 @@ class Capture:
 
     @property
     def frames(self):
-        """The frames so far, in order: a list of Frame."""
+        """The frames so far, in order: a list of Frame. Raises RuntimeError before the `with` block."""
+        if not self._begun:
+            raise RuntimeError(
+                "this capture has not begun: with net['bob'].capture() as seen: ..., and in it the sends"
+            )
         if self._ring is not None:
             self._gather()
         return list(self._frames)
 
-    def packets(self):
-        """The frames as scapy packets (`packet[UDP].dport`, `packet.show()`), timed by the wall clock."""
-        import scapy.layers.inet
-        import scapy.layers.inet6  # noqa: F401  scapy knows only the layers that are imported
-        from scapy.layers.l2 import Ether
-
-        packets = []
-        for frame in self.frames:
-            packets.append(Ether(frame.data))
-            packets[-1].time = frame.time + self._wall
-        return packets
-
     def save(self, file):
-        """Write the frames to a .pcap file for Wireshark. `file`: a path. Raises OSError."""
-        from scapy.utils import PcapWriter
+        """Write the frames to a .pcap file for Wireshark, with the wall clock's times. `file`: a path. Raises OSError.
 
-        with PcapWriter(str(file), linktype=1) as writer:  # 1: Ethernet, also when there is no frame
-            writer.write_header(None)
-            for packet in self.packets():
-                writer.write_packet(packet)
+        The format: draft-ietf-opsawg-pcap, with nanoseconds.
+        """
+        kept = self.frames
+        with open(file, "wb") as pcap:
+            pcap.write(struct.pack("=IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 262_144, 1))  # 1: LINKTYPE_ETHERNET
+            for frame in kept:
+                seconds, rest = divmod(frame.time + self._wall, 1)
+                length = len(frame.data)
+                pcap.write(struct.pack("=IIII", int(seconds), int(rest * 1e9), length, length) + frame.data)
+
+    def __str__(self):
+        """A line for each frame: the time since the first, and what it is."""
+        kept = self.frames
+        title = f"{len(kept)} frames at {self._host.name} {self._interface.name}"
+        lines = [f"{1000 * (frame.time - kept[0].time):10.3f} ms  {told(frame)}" for frame in kept]
+        return "\n".join([f"{title}:" if kept else title, *lines])
+
+
+def told(frame):
+    """Return a frame in a few words, such as "out  10.0.0.1 > 10.0.0.2  UDP, 5 bytes for port 1060"."""
+    packet = frames.parse(frame.data)
+    ends = f"{packet.source} > {packet.target}  " if packet.version else ""
+    return f"{'out' if frame.outgoing else 'in '}  {ends}{frames.words(packet)}"

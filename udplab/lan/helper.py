@@ -25,15 +25,19 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from udplab.lan import guard
+from udplab.lan import guard, netlink
 from udplab.lan.building import CLONE_NEWNET, CLONE_NEWUSER, HAS_IPV6, build, namespace_call, write_sysctl
 from udplab.lan.door import SIZE, is_ours, open_door
 from udplab.lan.hindering import set_icmp, set_loss
+from udplab.lan.netlink import Kernel
 from udplab.lan.wiring import lay_wire
 
 
 def enter_namespaces():
-    """Leave the machine's namespaces; the result is None, or the step that was refused and its errno."""
+    """Leave the machine's namespaces; the result is None, or the step that was refused and its errno.
+
+    The first namespace is for trying what networks are made of; it goes with what is in it.
+    """
     uid, gid = os.geteuid(), os.getegid()  # asked now: unmapped, they read 65534
     steps = {
         "user": lambda: namespace_call("unshare", CLONE_NEWUSER),
@@ -42,6 +46,10 @@ def enter_namespaces():
         "gid_map": lambda: Path("/proc/self/gid_map").write_text(f"0 {gid} 1"),
         "net": lambda: namespace_call("unshare", CLONE_NEWNET),
         "sysctl": lambda: write_sysctl("ipv4/ip_forward", 0),  # read-only in some containers
+        "bridge": lambda: attempt(netlink.bridge("switch", 100, forward_delay=0, stp=0, snooping=0)),
+        "veth": lambda: attempt(netlink.veth({"name": "near", "master": 100}, 101, {"name": "far"}, 102)),
+        "packet": lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW).close(),
+        "another net": lambda: namespace_call("unshare", CLONE_NEWNET),
     }
     for step, take in steps.items():
         try:
@@ -49,6 +57,11 @@ def enter_namespaces():
         except OSError as refused:
             return step, refused.errno
     return None
+
+
+def attempt(request):
+    with Kernel() as kernel:
+        kernel.send(request)
 
 
 @dataclass
@@ -127,7 +140,7 @@ def answer(network, request):
         elif operation == "loss":
             set_loss(request["interface"], request["every"])
     except Exception as problem:  # not swallowed: the notebook raises it
-        code = getattr(problem, "errno", None) or getattr(problem, "code", None)  # NetlinkError has a code
+        code = getattr(problem, "errno", None) or getattr(problem, "code", None)  # pyroute2's NetlinkError has a code
         reply |= {"error": f"{type(problem).__name__}: {problem}", "errno": code}
     return reply, passed
 

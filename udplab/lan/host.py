@@ -7,6 +7,7 @@ import subprocess
 import weakref
 
 from udplab.lan.capture import Capture
+from udplab.lan.process import choose_cpus
 from udplab.lan.programs import launching
 
 
@@ -96,7 +97,7 @@ class Host:
         back, ARP's question and answer first), on every CPU, and all is through: a frame stays on the CPU
         that sent it, so the CPUs can be asked one after another. This cannot know of an
         answer that a program has yet to send: wait for that yourself. A wire is asked whether any frame is on it.
-        Raises TimeoutError where such a datagram to oneself is lost.
+        Raises TimeoutError where such a datagram to oneself is lost; LanError where this system refuses it.
         """
         before = None
         while True:
@@ -114,12 +115,12 @@ class Host:
                 marker.connect(marker.getsockname())
                 marker.settimeout(5)  # a flood elsewhere can fill the CPU's queue, and the marker is lost
                 for cpu in allowed:
-                    os.sched_setaffinity(0, {cpu})  # of this thread only
+                    choose_cpus({cpu})
                     for _ in range(self._network._hops):
                         marker.send(b"")
                         marker.recv(1)
         finally:
-            os.sched_setaffinity(0, allowed)
+            choose_cpus(allowed)
 
     def send_icmp(self, send):
         """Let this host send ICMP messages of its own (True, at first) or none (False).

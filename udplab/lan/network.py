@@ -13,13 +13,16 @@ import weakref
 
 from udplab.kit.calm import uninterrupted
 from udplab.lan import process
+from udplab.lan.door import SIZE
 from udplab.lan.host import Host
 from udplab.lan.plan import as_dicts
 from udplab.lan.process import GONE, PATIENCE, LanError
+from udplab.lan.reasons import failure
 from udplab.lan.record import record
 from udplab.lan.wire import Way, Wire
 
 MOST = 4  # descriptors that come with an answer
+ENDS = (errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN, errno.EBADF)  # of a send to somebody who is no more
 
 
 def owned(descriptor):
@@ -40,6 +43,7 @@ class Network:
         self._programs = []
         self._wires = {}  # by (host's name, interface's name)
         self._lock = threading.Lock()
+        self._stuck = False  # whether the helper has failed to answer
         self._number = 0
         self._owner = os.getpid()
         wanted = as_dicts(hosts)
@@ -64,6 +68,7 @@ class Network:
             raise LanError(reason)
         with uninterrupted():
             self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._control.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SIZE)  # the plan of hundreds of hosts is long
         self._control.settimeout(PATIENCE)
         try:
             with theirs:
@@ -89,7 +94,7 @@ class Network:
             raise LanError("this network belongs to the process that made it: make another in this one")
         with self._lock:
             if self._control.fileno() == -1:
-                raise LanError("this network is closed")
+                raise LanError("this network is closed: run the cell that made it again")
             self._number += 1
             question = {"number": self._number, "op": operation, **details}
             reply, made = {"number": None}, []
@@ -98,7 +103,7 @@ class Network:
                 while reply["number"] != self._number:  # an older one: Ctrl-C cut its question short
                     self._control.recv(1, socket.MSG_PEEK)  # waits
                     with uninterrupted():  # Ctrl-C would lose a mere number, and close() what it has not heard of
-                        answer, descriptors, _, _ = socket.recv_fds(self._control, 1 << 20, MOST)
+                        answer, descriptors, _, _ = socket.recv_fds(self._control, SIZE, MOST)
                         self._given.update(made := [owned(each) for each in descriptors])
                     if not answer:
                         raise LanError(GONE)
@@ -107,16 +112,21 @@ class Network:
                         for each in made:
                             each.close()
             except TimeoutError:
+                self._stuck = True
                 raise LanError(f"the LAN's helper process did not answer within {PATIENCE:g} s") from None
+            except LanError:
+                raise
             except OSError as problem:
-                raise LanError(GONE) from problem
+                if problem.errno in ENDS:
+                    raise LanError(GONE) from problem
+                raise LanError(f"the LAN's helper process cannot be asked to {operation}: {problem.strerror}") from None
         if "error" not in reply:
             if len(made) < reply["passed"]:  # the kernel drops them where no descriptor is left (unix(7), MSG_CTRUNC)
                 raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
             return reply, made
         if operation == "socket" and reply["errno"]:
             raise OSError(reply["errno"], os.strerror(reply["errno"]))  # as socket.socket() does
-        raise LanError(f"this machine's kernel could not do it ({operation}): {reply['error']}")
+        raise LanError(failure(operation, reply["errno"], reply["error"], process.read))
 
     def __getitem__(self, name):
         if name not in self._hosts:
@@ -179,7 +189,7 @@ class Network:
             given.close()
         if self._control.fileno() == -1:
             return
-        if not own:
+        if not own or self._stuck:  # nobody would answer
             self._control.close()
             return
         with contextlib.suppress(OSError):  # the helper is gone or stuck: so is, or will be, the network

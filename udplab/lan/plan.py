@@ -79,6 +79,7 @@ def plan_switch(names, beyond=(), stray=()):
     """Hosts on 10.0.0.0/24 from 10.0.0.1 up, those `beyond` on 10.0.1.0/24; the router is .254 on both."""
     if isinstance(beyond, str) or isinstance(stray, str):
         raise ValueError(f"beyond and stray are lists of names, such as [{beyond or stray!r}]")
+    beyond, stray = tuple(beyond), tuple(stray)
     everyone = [*names, *beyond, *(["router"] if beyond else [])]
     if not all(isinstance(name, str) and name for name in everyone):
         raise ValueError(f"a host's name is a text that is not empty: {everyone}")
@@ -102,7 +103,12 @@ def plan_switch(names, beyond=(), stray=()):
 
 
 def plan_path(mtus):
-    """client, router1, ..., server; link i (from 1) is 10.0.i.0/24: .1 on the client's side, .2 beyond."""
+    """client, router1, ..., server; link i (from 1) is 10.0.i.0/24: .1 on the client's side, .2 beyond.
+
+    mtus: one a link; or in them one list or tuple of all
+    """
+    if len(mtus) == 1 and isinstance(mtus[0], (list, tuple)):
+        [mtus] = mtus
     if not mtus or not all(isinstance(mtu, int) and 68 <= mtu <= 65535 for mtu in mtus):
         raise ValueError(f"a path needs at least one link, with an MTU of 68 to 65535 bytes each: {mtus}")
     if len(mtus) > 64:

@@ -1,6 +1,6 @@
 """The helper process, one for all networks of this program: how it is started, asked for a network, and ended.
 
-`unavailable` and `refusal` say in words why this machine has no LAN.
+`unavailable` says in words why this machine has no LAN.
 """
 
 import atexit
@@ -14,9 +14,10 @@ from pathlib import Path
 
 from udplab.kit.calm import uninterrupted
 from udplab.lan.door import remove_door
+from udplab.lan.reasons import refusal
 
 PATIENCE = 30.0  # seconds to wait for an answer of the helper; it needs a fraction of one
-GONE = "the LAN's helper process has ended, and its networks with it: make a new one with switch() or path()"
+GONE = "the LAN's helper process has ended, and its networks with it: run the cell that made this one again"
 running = {"process": None, "control": None}  # the helper, and the Unix socket to it
 _lock = threading.RLock()
 
@@ -25,40 +26,29 @@ class LanError(OSError):
     """Something the LAN cannot do, in words."""
 
 
-def refusal(step, code, read):
-    """Say in words why the kernel refused a step of `helper.enter_namespaces`.
-
-    `code` is the errno; `read(path)` gives a file's text, or "" where there is none.
-    Sources: user_namespaces(7); Debian's and Ubuntu's own sysctls; proc(5) for Seccomp.
-    """
-    if read("/proc/sys/user/max_user_namespaces").strip() == "0":
-        return "user namespaces are forbidden here: sysctl user.max_user_namespaces is 0"
-    if read("/proc/sys/user/max_net_namespaces").strip() == "0":
-        return "network namespaces are forbidden here: sysctl user.max_net_namespaces is 0"
-    if read("/proc/sys/kernel/unprivileged_userns_clone").strip() == "0":
-        return "user namespaces are forbidden here: sysctl kernel.unprivileged_userns_clone is 0"
-    if step == "sysctl":
-        return f"/proc/sys/net cannot be written here, as in some containers ({os.strerror(code)})"
-    if read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns").strip() == "1":
-        return (
-            "AppArmor forbids user namespaces here (Ubuntu 24.04 and later: "
-            "sysctl kernel.apparmor_restrict_unprivileged_userns is 1)"
-        )
-    if "\nSeccomp:\t2" in read("/proc/self/status"):
-        return "a seccomp filter forbids user namespaces here, as Docker's default one does"
-    return f"the kernel refused a namespace without root (step {step}: {os.strerror(code)})"
-
-
 def unavailable():
     """None where a LAN can be built, else the reason in words. Never raises.
 
-    It asks by trying: the helper is started (some 50 ms, the first time) and kept for the first network.
+    It asks by trying: the helper is started (some 50 ms, the first time), makes one of each thing that networks are
+    made of, and is kept for the first network.
     """
     try:
         _helper()
+        choose_cpus(os.sched_getaffinity(0))
     except LanError as reason:
         return str(reason)
     return None
+
+
+def choose_cpus(cpus):
+    """Let this thread run on these CPUs only, which `Host.settle` needs. Raises LanError."""
+    try:
+        os.sched_setaffinity(0, cpus)
+    except OSError as problem:
+        words = (
+            f"this system does not let a program choose its CPU ({problem.strerror}), and waiting for frames needs it"
+        )
+        raise LanError(words) from problem
 
 
 def hand_over(theirs):
@@ -66,6 +56,8 @@ def hand_over(theirs):
     with _lock:
         try:
             socket.send_fds(_helper(), [b"network"], [theirs.fileno()])
+        except LanError:
+            raise
         except OSError:  # killed a moment ago
             stop()
             socket.send_fds(_helper(), [b"network"], [theirs.fileno()])
@@ -114,7 +106,7 @@ def _hello(control):
     if not hello:
         return "the LAN's helper process ended at once; its error is on this program's stderr"
     refused = json.loads(hello)["refused"]
-    return refused and refusal(*refused, _read)
+    return refused and refusal(*refused, read)
 
 
 def _spawn(control):
@@ -136,8 +128,12 @@ def _spawn(control):
         os.close(this_process)
 
 
-def _read(path):
-    return Path(path).read_text() if Path(path).exists() else ""
+def read(path):
+    """Return a file's text, "" where there is none or it is not for us."""
+    try:
+        return Path(path).read_text()
+    except OSError:
+        return ""
 
 
 def stop():

@@ -14,6 +14,7 @@ import random
 import struct
 from dataclasses import asdict, dataclass, fields
 
+from udplab.kit.frames import parse
 from udplab.lan.process import PATIENCE, LanError
 
 ETHERNET = 14  # bytes of an Ethernet header: two addresses and a type
@@ -79,15 +80,9 @@ def fates(way, outgoing=True):
 
 def takes_lots(frame):
     """Return whether a frame's fate is drawn. What hosts send by themselves is only delayed, as it comes at any time:
-    then no seed would give the same fates twice. That is ARP, IGMP, neighbour discovery (RFC 4861) and, the one
-    thing with hop-by-hop options here, MLD (RFC 3810).
+    then no seed would give the same fates twice. That is ARP, IGMP, neighbour discovery (RFC 4861) and MLD (RFC 3810).
     """
-    kind = frame[12:14]
-    if kind == b"\x08\x00":
-        return frame[23] != 2  # IGMP
-    if kind == b"\x86\xdd":
-        return not (frame[20] == 0 or (frame[20] == 58 and 133 <= frame[54] <= 137))
-    return kind != b"\x08\x06"
+    return parse(frame).kind not in ("ARP", "IGMP", "NDP", "MLD")
 
 
 def flipped_bit(frame, flip):

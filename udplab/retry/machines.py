@@ -1,5 +1,6 @@
 """Listing 2-2 as the book means it: its two programs on two machines, with a wire between them."""
 
+import contextlib
 import dataclasses
 import subprocess
 
@@ -47,9 +48,12 @@ def _visit(delay, loss, seed):
     with lan.switch("alice", "bob") as net, net["bob"].start(*PROGRAM, "server", "0.0.0.0", **pipes) as server:
         try:
             server.stdout.readline()  # it listens
-            with net["alice"].socket() as first:  # so that ARP is done with before the film
-                first.sendto(b"", (net["bob"].address, 9))
-            net["alice"].settle()
+            net.wire("alice", delay=delay)
+            with net["alice"].socket() as first, contextlib.suppress(ConnectionRefusedError):
+                first.settimeout(5)  # nobody has the port: when that is told, ARP is done with, before the film
+                first.connect((net["bob"].address, 9))
+                first.send(b"")
+                first.recv(1)
             net.wire("alice", delay=delay, loss=loss, seed=seed)
             with net.record() as film:
                 client = net["alice"].run(*PROGRAM, "client", "bob", **pipes)

@@ -89,7 +89,7 @@ def policies(ax, results, silent):
     """
     resize(ax, 8, 4)
     left, right = split(ax, 1, 1)
-    styles, lines = itertools.cycle(("-", "--", "-.", ":")), []
+    styles, lines = itertools.cycle(("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)))), []
     for (name, trials), style in zip(results.items(), styles, strict=False):
         times = np.sort([spent(trial.outcome) for trial in trials if trial.outcome.answer is not None])
         share = np.arange(1, len(times) + 1) / len(trials) * 100

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from udplab import lan
 
-TOP = Path(__file__).resolve().parent.parent.parent
+TOP = Path(__file__).resolve().parent.parent
 REASON = lan.unavailable()
 NOBODY = 65534
 PYTHON = (sys.executable, "/usr/bin/python3")  # the first may be in a folder that only root may enter
