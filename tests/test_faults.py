@@ -289,6 +289,7 @@ FAULTS = {
         "a clear error; no process or interface left; no interference",
         "lan.test_a_helper_that_has_gone_is_told",
         "lan.test_killed_helper_is_told_and_replaced lan.test_helper_ends_with_a_killed_parent_though_a_fork_lives "
+        "programs.test_nobody_is_left_whoever_is_killed_first programs.test_a_killed_guard_is_replaced "
         "lan.test_a_network_that_closes_ends_the_servers_in_it lan.test_fork "
         "server.test_a_forked_child_lets_go_of_its_parents_server "
         "lan.test_two_processes_do_not_disturb_each_other loads.test_40_kernels_at_once",
@@ -298,14 +299,15 @@ FAULTS = {
         "predictions with the reason; unavailable() tries the smallest network",
         "broadcast.test_a_network_that_is_there_and_then_refuses_leaves_the_prediction "
         "mtu.test_a_lan_that_is_refused_a_later_step_is_no_traceback",
-        "kit.test_what_cannot_be_measured_has_the_reason_and_a_mistake_is_raised",
+        "kit.test_what_cannot_be_measured_has_the_reason_and_a_mistake_is_raised lan.test_forbidden_namespaces",
     ),
     35: Row(
         "a limit of the system: no descriptor, no port, no thread, a sysctl at its maximum",
         "one line that names what ran out",
-        "project.test_why_a_server_cannot_listen "
+        "project.test_why_a_server_cannot_listen lan.test_what_fails_later_is_said "
         "server.test_a_thread_that_cannot_be_started_is_an_error_and_nothing_stays_open",
-        "lan.test_a_process_without_a_free_descriptor_is_told_so_and_the_network_stays",
+        "lan.test_a_process_without_a_free_descriptor_is_told_so_and_the_network_stays "
+        "lan.test_a_limit_that_a_network_meets_is_named",
     ),
     36: Row(
         "namespaces forbidden by AppArmor, seccomp or a sysctl",
@@ -381,7 +383,7 @@ FAULTS = {
         "a helper that is stopped",
         "30 s at the most, in one line",
         "lan.test_a_helper_that_has_gone_is_told",
-        "lan.test_killed_helper_is_told_and_replaced",
+        "lan.test_a_helper_that_is_stopped_costs_the_patience_once",
     ),
     48: Row(
         "all datagrams of 1,000 round trips lost",
@@ -462,7 +464,7 @@ FAULTS = {
         "10,000 networks in a row",
         "the helper's memory levels off",
         "netlink.test_attributes_are_read_as_they_were_made",
-        "lan.test_networks_in_a_row",
+        "lan.test_the_helpers_memory_levels_off",
     ),
 }
 

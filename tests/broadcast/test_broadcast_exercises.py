@@ -13,7 +13,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tables import assert_complete, assert_right, assert_wrong, each
 
@@ -508,6 +508,7 @@ def test_any_four_words(words):
     assert bool(exercises.permission.verdict(words)) == (words == solutions.permission())
 
 
+@settings(max_examples=20)
 @given(st.integers(0, 6000))
 def test_too_little_and_too_much_delay(spread):
     verdict = exercises.spread.verdict(spread)

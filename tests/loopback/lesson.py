@@ -34,6 +34,7 @@ PLOTS = {
     "queue": lambda ax: plots.queue(ax, bursts()[0]),
     "queue, and before": lambda ax: plots.queue(ax, *bursts()[1:]),
     "over time, and before": lambda ax: plots.over_time(ax, SPREAD * 300, [1e-5, 1e-3] * 200),
+    "over time, before and lost": lambda ax: plots.over_time(ax, [*SPREAD, LOST] * 300, [1e-5, 1.0] * 600),
     "kept, foretold": lambda ax: plots.kept(ax, bursts(refused=3), you=2000),
     "kept, foretold nothing": lambda ax: plots.kept(ax, bursts(), you=0),
     "kept, foretold too much": lambda ax: plots.kept(ax, bursts(), you=10**6),

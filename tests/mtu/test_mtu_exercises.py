@@ -746,7 +746,7 @@ WRONG = {
         "1372 is the limit": (send_1372, "1400 bytes where 1472 fit"),
         "goes by size": (send_by_size, "but 0 datagrams went out"),
         "cuts": (send_cuts, "another one went out"),
-        "None": (send_none, "expected False, but got None"),
+        "None": (send_none, "Expected False, but got None"),
         "prints": (send_prints, "Does your function return its result?"),
         "lets through": (send_lets, "your function let the error through"),
         "length": (send_length, "got 100"),

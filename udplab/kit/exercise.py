@@ -14,6 +14,7 @@ import sys
 import textwrap
 import traceback
 
+from udplab.kit.paper import NotOnPaper
 from udplab.kit.watched import Endless, WaitedOn, outcome
 from udplab.kit.words import brief
 
@@ -78,6 +79,8 @@ class Exercise:
             return self.test(answer)
         except (Endless, WaitedOn) as error:
             return str(error)
+        except NotOnPaper as error:
+            return f"{error}{where(error, answer)}."
         except BaseException as error:  # CancelledError and exit() are no Exception
             return f"Your code stopped with {said(error)}{where(error, answer)}.{missing(error)}"
 

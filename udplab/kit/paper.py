@@ -97,7 +97,7 @@ class Paper:
     def __getattr__(self, name):
         if name.startswith("__"):
             raise AttributeError(name)
-        raise NotOnPaper(f"the socket of this exercise is on paper, and does not know {name}()")
+        raise NotOnPaper(f"The socket of this exercise is on paper, and does not know {name}()")
 
     # --- Its state ---
 
@@ -145,7 +145,7 @@ class Paper:
         """Note an option."""
         if (level, option) not in OPTIONS:
             raise NotOnPaper(
-                f"the socket of this exercise is on paper, and does not know the option ({level}, {option})"
+                f"The socket of this exercise is on paper, and does not know the option ({level}, {option})"
             )
         self._options[level, option] = value
 

@@ -1,6 +1,7 @@
 """How the helper builds a network: a namespace for each host, veth pairs and bridges, addresses, routes."""
 
 import array
+import contextlib
 import ctypes
 import fcntl
 import os
@@ -199,3 +200,17 @@ def usable(table):
     for *_, flag, name in map(str.split, table.splitlines()):
         flags.setdefault(name, []).append(int(flag, 16))
     return {name for name, each in flags.items() if len(each) == 2 and not any(flag & 0x40 for flag in each)}
+
+
+def set_icmp(send):
+    """Let the host send ICMP errors, or not.
+
+    A policy rule (ip-rule(8)) sends every ICMP packet that the host makes itself into a black hole; ICMP that
+    it forwards passes. This needs no netfilter, and the kernel's rate limits spare "fragmentation needed". Neighbour
+    discovery, which is ICMPv6 too, asks no rule.
+    """
+    protocols = [(socket.AF_INET, socket.IPPROTO_ICMP)] + [(socket.AF_INET6, socket.IPPROTO_ICMPV6)] * HAS_IPV6
+    with Kernel() as kernel:
+        for kind, protocol in protocols:
+            with contextlib.suppress(FileNotFoundError, FileExistsError):  # it is so already
+                kernel.send(netlink.silence(kind, protocol, delete=send))

@@ -26,9 +26,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from udplab.lan import guard, netlink
-from udplab.lan.building import CLONE_NEWNET, CLONE_NEWUSER, HAS_IPV6, build, namespace_call, write_sysctl
+from udplab.lan.building import CLONE_NEWNET, CLONE_NEWUSER, HAS_IPV6, build, namespace_call, set_icmp, write_sysctl
 from udplab.lan.door import SIZE, is_ours, open_door
-from udplab.lan.hindering import set_icmp, set_loss
 from udplab.lan.netlink import Kernel
 from udplab.lan.wiring import lay_wire
 
@@ -137,11 +136,8 @@ def answer(network, request):
             passed += network.wire(request["host"], request["interface"])
         elif operation == "icmp":
             set_icmp(request["send"])
-        elif operation == "loss":
-            set_loss(request["interface"], request["every"])
     except Exception as problem:  # not swallowed: the notebook raises it
-        code = getattr(problem, "errno", None) or getattr(problem, "code", None)  # pyroute2's NetlinkError has a code
-        reply |= {"error": f"{type(problem).__name__}: {problem}", "errno": code}
+        reply |= {"error": f"{type(problem).__name__}: {problem}", "errno": getattr(problem, "errno", None)}
     return reply, passed
 
 

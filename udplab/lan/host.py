@@ -129,14 +129,3 @@ class Host:
         section 2.1). ICMP that other hosts sent still passes.
         """
         self._network._ask("icmp", host=self.name, send=bool(send))
-
-    def lose(self, every, interface="eth0"):
-        """Lose the n-th, 2n-th, ... IPv4 packet (a fragment counts as one) that leaves by this interface.
-
-        `every` is n, 1 or more; None loses nothing again. The lost packet is seen by no capture, not even on
-        this host. A sender on this very host that has set IP_RECVERR is told of it: ENOBUFS (ip(7)); so lose
-        on a router or the other host where that matters. Raises LanError where the kernel has no nftables.
-        """
-        if every is not None and not (isinstance(every, int) and 1 <= every < 1 << 32):
-            raise ValueError(f"every n-th: n is a whole number, 1 or more, not {every}")
-        self._network._ask("loss", host=self.name, interface=self.interface(interface).name, every=every)

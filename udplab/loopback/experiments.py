@@ -198,11 +198,9 @@ def burst(size, count=2000, queue_bytes=106_496):
             except OSError:  # counted as refused
                 continue
         # The kernel's count says when everything is accounted for; without it, the end of the wait does.
-        kept, wait = 0, 0.3 if kernel_drops(receiver) is None else 5.0
-        for _ in arrivals(receiver, wait):
+        kept, coming = 0, arrivals(receiver, 0.3 if kernel_drops(receiver) is None else 5.0)
+        while kept + (kernel_drops(receiver) or 0) < sent and next(coming, None):
             kept += 1
-            if kept + (kernel_drops(receiver) or 0) >= sent:
-                break
         return Burst(size, sent, kept, kernel_drops(receiver), count - sent)
 
 

@@ -12,7 +12,7 @@ def over_time(ax, times, before=()):
     """
     micro, old = np.asarray(times) * 1e6, np.asarray(before) * 1e6
     if np.isfinite(old).any():
-        ax.plot(np.arange(1, len(old) + 1), old, ".", color="#BBBBBB", markersize=3, label="before")
+        ax.plot(np.arange(1, len(old) + 1), old, ".", color="#BBBBBB", markersize=3)
     ax.plot(np.arange(1, len(micro) + 1), micro, ".", color=BLUE, markersize=4, label="round trip")
     lost = np.flatnonzero(np.isnan(micro)) + 1
     if len(lost):
@@ -109,7 +109,7 @@ def kept(ax, bursts, you=None):
     ax.set(xlabel="payload in bytes", ylabel="datagrams", title="What a full receive queue keeps (log scales)")
     ax.set(xscale="log", yscale="log", ylim=(1, 2 * max(bursts[0].sent, you or 0)))
     plain(ax.xaxis, [1, 10, 100, 1000, 10_000, 65_507])
-    plain(ax.yaxis, [1, 10, 100, 1000, bursts[0].sent])
+    plain(ax.yaxis, [1, 10, 100, bursts[0].sent])
     below(ax)
     return "\n".join(map(fate, bursts))
 
