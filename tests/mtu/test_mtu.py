@@ -540,6 +540,23 @@ def test_sends_by_hand():
     ]  # fmt: skip
 
 
+def test_fates_in_a_word():
+    default = experiments.predict_sends((1500, 1400), [1472] * 3, choice="default")
+    assert experiments.fates(default) == ["lost", "refused", "arrives"] and default[2].pieces == 2
+
+
+def test_who_cuts_in_words():
+    found = {"IPv4": six.predict_cutting4(MTUS, 1440), "IPv6": six.predict_cutting6(MTUS, 1440)}
+    assert six.cutter(found) == "client"
+    words = six.in_words(found).splitlines()
+    assert words[0] == "IPv4, send 1, packets: 1 on link 1, 2 on link 2"
+    assert words[2:4] == [
+        "IPv6, send 1, packets: 1 on link 1, 0 on link 2",
+        "IPv6, send 2, packets: 2 on link 1, 2 on link 2",
+    ]
+    assert words[4].startswith("IPv6: Message(type=2, code=0, mtu=1400")
+
+
 def test_ipv6_by_hand():
     """Only the sender cuts, and only when it knows: 1360 bytes of payload have no room beside 48 of headers."""
     assert six.cut6(1352, 1400) == [1400] and six.cut6(1353, 1400) == [1400, 57]
@@ -790,7 +807,7 @@ def test_command_line_sends(port):
         (["127.0.0.1", "--size", "9999999"], 2, "not a size"),
         (["127.0.0.1", "--probe", "--answer"], 2, "not allowed with"),
         (["127.0.0.1", "--probe", "--size", "9"], 2, "not allowed with"),
-        ([], 2, "required: HOST"),
+        ([], 2, "needs HOST"),
         (["", "-p", "1060"], 1, "an empty name is nobody's"),
         (["no.such.host.invalid"], 1, "Unknown host 'no.such.host.invalid'"),
         (["a" * 70], 1, "Unknown host"),

@@ -115,7 +115,7 @@ def cut_up(ax, size, mtus, compared):
         _place_ticks(ax, [*offsets, end])
     ax.set(xlim=(-0.01 * size, 1.01 * end), ylim=(len(rows) - 0.5, -0.5), yticks=range(len(rows)))
     ax.set_yticklabels([name for name, _ in rows])
-    ax.set(xlabel="offset in bytes (the 8 bytes of the UDP header come first)")
+    ax.set_xlabel("offset in bytes (the 8 bytes of the UDP header come first)", labelpad=ax.xaxis.labelpad)
     ax.set_title(compared.title(f"{size} bytes of payload, cut up (to scale)"))
     ax.grid(False)
     ax.spines["left"].set_visible(False)
@@ -127,12 +127,17 @@ def cut_up(ax, size, mtus, compared):
 
 def _place_ticks(ax, offsets):
     """Put a tick at each offset; a number that has no room beside the last one stands a line lower."""
-    names, depth, before = [], 0, -offsets[-1]
+    depths, before = [], -offsets[-1]
     for at in offsets:
-        depth = depth + 1 if at - before < 0.08 * offsets[-1] else 0
-        names.append("\n" * depth + str(at))
+        depths.append(depths[-1] + 1 if at - before < 0.08 * offsets[-1] else 0)
         before = at
-    ax.set_xticks(offsets, names)
+    ax.set_xticks(offsets, ["" if depth else str(at) for at, depth in zip(offsets, depths, strict=True)])
+    ax.tick_params(axis="x", labelsize=11)
+    for at, depth in zip(offsets, depths, strict=True):
+        if depth:
+            ax.annotate(str(at), (at, 0), (0, -6 - 14 * depth), ("data", "axes fraction"), "offset points",
+                        ha="center", va="top", fontsize=11)  # fmt: skip
+    ax.xaxis.labelpad = 4 + 14 * max(depths)
 
 
 def _spans(pieces):
