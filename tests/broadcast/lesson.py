@@ -66,8 +66,9 @@ FLOODED = {
 }
 
 BROWSER = {
-    "control": "alice sends to",
-    "moved": "alice sends to {}\n",
+    "control": "It goes to",
+    "moved": "alice sends to 10.0.0.255",
+    "keys": ["ArrowDown", "ArrowUp"] * 5,
     "exercise": ("exercise-spread", "40", "Not yet.", "120"),
     "picture": ("playground-dark.png", "JupyterLab Dark"),
 }
