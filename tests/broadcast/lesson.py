@@ -66,9 +66,9 @@ FLOODED = {
 }
 
 BROWSER = {
-    "control": "It goes to",
-    "moved": "alice sends to 10.0.0.255",
-    "keys": ["ArrowDown", "ArrowUp"] * 5,
+    "control": "SO_BROADCAST is set",
+    "moved": "heard by: alice, bob, carol, router",
+    "keys": ["Space"] * 10,
     "exercise": ("exercise-spread", "40", "Not yet.", "120"),
     "picture": ("playground-dark.png", "JupyterLab Dark"),
 }
