@@ -214,7 +214,7 @@ def measure_film(net):
             asker.settle()
             for name, server in servers.items():
                 data, peer = server.recvfrom(MAX_BYTES)
-                server.sendto(responder(b"time", name.encode())(film.read(name, data)), peer)
+                server.sendto(responder(b"time", name.encode())(data), peer)
             asker.settle()
             for data in queued(sock):
                 film.read(asker.name, data)
