@@ -15,6 +15,7 @@ from udplab.kit.compared import Compared, compared
 from udplab.kit.prediction import foretold
 from udplab.kit.quick import FastForward
 from udplab.kit.sockets import arrivals, queued
+from udplab.kit.words import unit
 
 
 @pytest.fixture
@@ -264,4 +265,4 @@ def test_labels_that_are_spread_are_apart_in_order_and_around_their_places(place
 
 
 def test_units():
-    assert [picture.unit(seconds)[0] for seconds in (0.0009, 0.001, 0.9, 1)] == ["µs", "ms", "ms", "s"]
+    assert [unit(seconds)[0] for seconds in (0.0009, 0.001, 0.9, 1)] == ["µs", "ms", "ms", "s"]

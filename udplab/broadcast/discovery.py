@@ -12,9 +12,9 @@ import time
 from dataclasses import dataclass
 
 from udplab.broadcast import reach
-from udplab.kit import flight as fates
+from udplab.kit.film import flight as fates
+from udplab.kit.film.told import Hop, model
 from udplab.kit.sockets import HEADERS, MAX_BYTES, PORT, arrivals, queued
-from udplab.kit.told import Hop, model
 from udplab.kit.words import told
 
 # --- The protocol ---
