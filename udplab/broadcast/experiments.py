@@ -180,7 +180,7 @@ def implosion(delays, work=0.002, queue_bytes=4096):
     return Compared(discovery.predict_answers(delays, work, room), measured, reason)
 
 
-def implosion_film(servers=6):
+def implosion_film(servers=8):
     """Return the film of a question and the answers of all servers at once, to an asker with a small queue."""
     names = "asker", *(f"server{number}" for number in range(1, servers + 1))
     try:
