@@ -125,15 +125,15 @@ def test_the_new_picture_is_in_view_after_shift_enter(lesson, measured):
 def test_the_playground_follows_its_control(lesson, measured):
     """By keyboard: as soon as the value has changed, without a button, the words tell of it."""
     panel, control = lesson.panel(), lesson.module.BROWSER["control"]
-    field = panel.get_by_label(control, exact=True).first
+    field, shown = panel.get_by_label(control, exact=True).first, panel.element_handle()
     times = []
     for key in lesson.module.BROWSER.get("keys", ["ArrowRight", "ArrowLeft"] * 5):
         field.focus()
         before = panel.locator("pre").first.inner_text()
         begin = time.perf_counter()
         lesson.page.keyboard.press(key)
-        lesson.page.wait_for_function(
-            "([words, before]) => words.innerText !== before", arg=[panel.locator("pre").first.element_handle(), before]
+        lesson.page.wait_for_function(  # each run's words are in an element of their own: look for it again
+            "([panel, before]) => panel.querySelector('pre').innerText !== before", arg=[shown, before]
         )
         times.append(time.perf_counter() - begin)
         assert panel.get_by_label(control, exact=True).first.evaluate("control => control === document.activeElement")

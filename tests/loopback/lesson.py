@@ -61,7 +61,7 @@ FLOODED = {"listing": ("from udplab.loopback.listing import respond\nserver = Se
 
 BROWSER = {
     "control": "datagrams (10 to 5,000)",
-    "moved": "sent {}",
+    "moved": "sent 1000",
     "exercise": ("exercise-count", "7", "7 is too small", "11"),
     "picture": ("playground.png", "JupyterLab Light"),
 }
