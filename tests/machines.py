@@ -47,10 +47,13 @@ def inhabitants(spaces):
     return found
 
 
-def deserted(spaces, seconds=20):
-    """Wait until nobody lives in the namespaces; returns whether that has come."""
+def deserted(spaces, living, seconds=20):
+    """Wait until none of those who lived in the namespaces does; returns whether that has come.
+
+    living: their `inhabitants` before. Others may live there: the kernel gives a namespace's number to a new one.
+    """
     until = time.monotonic() + seconds
-    while inhabitants(spaces):
+    while inhabitants(spaces) & living:
         if time.monotonic() > until:
             return False
         time.sleep(0.01)  # no event tells of processes that are not our children

@@ -70,6 +70,35 @@ def assert_complete(module, right, wrong):
         assert not exercise.verdict(...).tried
 
 
+def spins(*_):
+    """Never end."""
+    while True:
+        pass
+
+
+def spins_on(*_):
+    """Never end, and catch what one usually catches."""
+    while True:
+        try:
+            time.sleep(0.001)
+        except Exception:
+            continue
+
+
+def sleeps(*_):
+    """Wait inside the system, where no exception gets at it."""
+    time.sleep(15)
+
+
+def assert_over_in_time(module):
+    """Whatever a function does, its check is over."""
+    for exercise in exercises_of(module).values():
+        for function in (spins, spins_on, sleeps):
+            begin = time.monotonic()
+            assert not exercise.function or not exercise.verdict(function)
+            assert time.monotonic() - begin < ANY_SECONDS, (exercise.name, function)
+
+
 def numbers_like(value):
     """Return a whole number in the styles that Python has for it."""
     from decimal import Decimal

@@ -21,8 +21,8 @@ def heard(places=PLACES, kind=hearing.EVERY, permission=True):
     return hearing.predict(hearing.PLAN, "alice", places, dict.fromkeys(HOSTS, kind) if kind else {}, permission)
 
 
-def matrix(alone=False, you=None):
-    return lambda ax: plots.matrix(ax, both(heard(), alone), title="Who hears what alice sends?", you=you)
+def matrix(alone=False, you=None, places=PLACES):
+    return lambda ax: plots.matrix(ax, both(heard(places), alone), title="Who hears what alice sends?", you=you)
 
 
 def costs(alone, you=None, wanted=2):
@@ -38,6 +38,8 @@ PLOTS = {
     "matrix": matrix(),
     "matrix, predicted": matrix(alone=True),
     "matrix, with a guess": matrix(you={"10.0.1.255": frozenset(HOSTS), "10.0.0.2": None}),
+    "matrix, one row": matrix(places=PLACES[:1]),
+    "matrix, one row with a guess": matrix(places=PLACES[:1], you={"10.0.0.2": frozenset({"dave"})}),
     "cost": costs(alone=False),
     "cost, predicted": costs(alone=True, you=0),
     "cost, many": costs(alone=False, you=300, wanted=60),
@@ -66,8 +68,9 @@ FLOODED = {
 }
 
 BROWSER = {
-    "control": "alice sends to",
-    "moved": "alice sends to {}\n",
+    "control": "SO_BROADCAST is set",
+    "moved": "heard by: alice, bob, carol, router",
+    "keys": ["Space"] * 10,
     "exercise": ("exercise-spread", "40", "Not yet.", "120"),
     "picture": ("playground-dark.png", "JupyterLab Dark"),
 }

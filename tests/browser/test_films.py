@@ -12,12 +12,12 @@ import pytest
 
 from udplab import lan
 from udplab.__main__ import NOTEBOOKS
-from udplab.kit import flight as fates
-from udplab.kit import scene as scenes
-from udplab.kit import stage as stages
-from udplab.kit.flight import Film, Note
+from udplab.kit.film import flight as fates
+from udplab.kit.film import scene as scenes
+from udplab.kit.film import stage as stages
+from udplab.kit.film.flight import Film, Note
+from udplab.kit.film.told import Hop, Sent, loopback, model
 from udplab.kit.slider import Slider
-from udplab.kit.told import Hop, Sent, loopback, model
 from udplab.lan.plan import plan_path, plan_switch
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="no playwright: uv installs it")
@@ -435,9 +435,9 @@ def test_the_slider_is_dragged_typed_and_named(opened):
 
 # --- In JupyterLab ---
 
-CELLS = """from udplab.kit.stage import Stage, show
+CELLS = """from udplab.kit.film.stage import Stage, show
 from udplab.kit.slider import Slider
-from udplab.kit.told import Read, Sent, loopback
+from udplab.kit.film.told import Read, Sent, loopback
 film = loopback([Sent(0.0, "client", "server", b"hi")], [Read(3e-5, "server", b"hi", 2)])
 show(film)
 stage, slider = Stage(film, buttons={"server": "Ask the server"}), Slider("number", 5, 1, 9)

@@ -13,11 +13,10 @@ from scapy.layers.inet6 import ICMPv6ND_NS, ICMPv6PacketTooBig, IPv6, IPv6ExtHdr
 from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Raw
 
-from udplab.kit import flight as fates
-from udplab.kit import frames
-from udplab.kit.film import Read, Socket, film_of, latest
-from udplab.kit.flight import Film, Flight, Link, Node, Note
-from udplab.kit.told import Hop, Sent, loopback, model
+from udplab.kit.film import Read, Socket, film_of, frames, latest
+from udplab.kit.film import flight as fates
+from udplab.kit.film.flight import Film, Flight, Link, Node, Note
+from udplab.kit.film.told import Hop, Sent, loopback, model
 from udplab.lan.plan import plan_path, plan_switch
 
 PATH = plan_path((1500, 1400))

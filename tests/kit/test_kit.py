@@ -15,6 +15,7 @@ from udplab.kit.compared import Compared, compared
 from udplab.kit.prediction import foretold
 from udplab.kit.quick import FastForward
 from udplab.kit.sockets import arrivals, queued
+from udplab.kit.words import unit
 
 
 @pytest.fixture
@@ -151,6 +152,8 @@ def test_three_dots_change_nothing_and_say_nothing(capsys):
         (256, 256, None, "you: 256, kernel: 256.\nYou were right."),
         (1000, 256, 2000, "you: 1,000, model: 2,000, kernel: 256.\nYou were off by 744, 3.91 times: too high."),
         (0.5, 0.25, None, "you: 0.5, kernel: 0.25.\nYou were off by 0.25, 2 times: too high."),
+        (0.26, 0.25, None, "you: 0.26, kernel: 0.25.\nNear enough."),
+        (31, 26, 31, "you: 31, model: 31, kernel: 26.\nYou were right, as the model is: the rest is chance."),
         (0, 4, None, "You were off by 4: too low."),
         (-3, 4, None, "You were off by 7: too low."),
         ("Lost", "lost", "lost", "You were right."),
@@ -194,7 +197,7 @@ def test_the_table_at_the_end(capsys):
     foretold("gone", ..., 1)
     foretold("kept", 300, 256)
     assert prediction.summary().splitlines() == [
-        "      you  model  kernel",
+        "      you  model  came",
         "kept  300         256",
         "who   bob  bob    bob",
         "1 of 2 right.",
@@ -262,4 +265,4 @@ def test_labels_that_are_spread_are_apart_in_order_and_around_their_places(place
 
 
 def test_units():
-    assert [picture.unit(seconds)[0] for seconds in (0.0009, 0.001, 0.9, 1)] == ["µs", "ms", "ms", "s"]
+    assert [unit(seconds)[0] for seconds in (0.0009, 0.001, 0.9, 1)] == ["µs", "ms", "ms", "s"]

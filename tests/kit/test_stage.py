@@ -11,15 +11,15 @@ import traitlets
 from hypothesis import given
 from hypothesis import strategies as st
 
-from udplab.kit import flight as fates
 from udplab.kit import picture
-from udplab.kit.flight import Note
-from udplab.kit.ladder import ladder
-from udplab.kit.scene import WIDTH, layout, scene
+from udplab.kit.film import flight as fates
+from udplab.kit.film.flight import Note
+from udplab.kit.film.ladder import ladder
+from udplab.kit.film.scene import WIDTH, layout, scene
+from udplab.kit.film.stage import Stage, show
+from udplab.kit.film.story import events, story, teller
+from udplab.kit.film.told import Hop, Read, Sent, loopback, model
 from udplab.kit.slider import Slider
-from udplab.kit.stage import Stage, show
-from udplab.kit.story import events, story, teller
-from udplab.kit.told import Hop, Read, Sent, loopback, model
 from udplab.lan.plan import plan_path, plan_switch
 
 
@@ -222,7 +222,7 @@ def test_a_new_film_is_a_new_scene():
 
 def test_without_a_kernel_the_page_has_the_still_and_its_words(monkeypatch, capsys):
     shown = []
-    for place in ("udplab.kit.stage.display", "udplab.kit.picture.display"):
+    for place in ("udplab.kit.film.stage.display", "udplab.kit.picture.display"):
         monkeypatch.setattr(place, lambda what, **options: shown.append(what))
     show(exchange())
     still, stage = shown

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from udplab import lan
-from udplab.kit import flight as fates
+from udplab.kit.film import flight as fates
 from udplab.kit.server import Server
 
 pytestmark = pytest.mark.skipif(lan.unavailable() is not None, reason=str(lan.unavailable()))

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tables import assert_complete, assert_right, assert_wrong, each, no_numbers, numbers_like
+from tables import assert_complete, assert_over_in_time, assert_right, assert_wrong, each, no_numbers, numbers_like
 
 from udplab import lan
 from udplab.loopback import checks, checksum, exercises, listing, solutions
@@ -869,6 +869,11 @@ def has_second_address():
 
 def test_each_exercise_has_its_table():
     assert_complete(exercises, RIGHT, WRONG)
+
+
+@pytest.mark.heavy
+def test_whatever_a_function_does_its_check_is_over_in_time():
+    assert_over_in_time(exercises)
 
 
 def test_a_server_that_nobody_can_stop_is_told_so():

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tables import assert_complete, assert_right, assert_wrong, each, no_numbers, numbers_like
+from tables import assert_complete, assert_over_in_time, assert_right, assert_wrong, each, no_numbers, numbers_like
 
 from udplab import lan
 from udplab.kit.sockets import LARGEST
@@ -799,6 +799,11 @@ def test_wrong_with_the_words_for_it(name):
 
 def test_each_exercise_has_its_table():
     assert_complete(exercises, RIGHT, WRONG)
+
+
+@pytest.mark.heavy
+def test_whatever_a_function_does_its_check_is_over_in_time():
+    assert_over_in_time(exercises)
 
 
 # --- More of both, where there is a rule ---

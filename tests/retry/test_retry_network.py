@@ -24,7 +24,7 @@ from udplab.broadcast import discovery
 from udplab.kit.server import Server
 from udplab.kit.sockets import arrivals, connect, udp_socket
 from udplab.loopback import listing as loopback
-from udplab.retry import experiments, films, listing, lossy, machines, odds, panel, policies
+from udplab.retry import experiments, films, listing, lossy, machines, odds, panel, policies, strangers
 from udplab.retry.request import in_short, new_token, request, split
 
 RATES = (0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 1)
@@ -374,15 +374,15 @@ def test_round_trips_and_follow():
 def test_the_loop_and_its_end():
     """Row 8."""
     numbers = itertools.count(1)
-    assert experiments.loop(lambda data: experiments.naive(data) if next(numbers) < 100 else None, 3600) == 100
-    assert experiments.loop(listing.respond, 3600) == 2, "it ends when nothing is left to answer, and waits for nothing"
+    assert strangers.loop(lambda data: strangers.naive(data) if next(numbers) < 100 else None, 3600) == 100
+    assert strangers.loop(listing.respond, 3600) == 2, "it ends when nothing is left to answer, and waits for nothing"
 
 
 def test_servers_of_different_lessons_do_not_loop():
     """Row 8: 2-1's server does not know request IDs, and answers an answer that has one. 2-2's then ends it."""
     sockets = []
     with (
-        Server(listing.respond, make_socket=experiments.kept_socket(sockets)) as one,
+        Server(listing.respond, make_socket=strangers.kept_socket(sockets)) as one,
         Server(loopback.respond) as two,
         udp_socket(5) as probe,
     ):
@@ -422,7 +422,7 @@ def test_no_two_servers_answer_each_other_for_ever(one, two, start, end):
 def test_a_datagram_from_itself_gets_no_answer():
     """Row 8."""
     sockets = []
-    with Server(listing.respond, make_socket=experiments.kept_socket(sockets)) as server:
+    with Server(listing.respond, make_socket=strangers.kept_socket(sockets)) as server:
         sockets[0].sendto(b"hello", server.address)
         with connect(*server.address) as sock:
             assert request(sock, b"probe", [5.0]).answer
@@ -553,13 +553,13 @@ def test_a_budget_limits_all_repeats_together():
 
 def test_noise_ends_with_its_block():
     before = threading.active_count()
-    with experiments.noisy(60, every=0.001) as sock:
+    with strangers.noisy(60, every=0.001) as sock:
         assert received(sock, 5) == b"junk"
     assert threading.active_count() == before and sock.fileno() == -1
 
 
 def test_what_is_forged_comes_from_the_servers_address():
-    with experiments.forgeable() as (server, forge), udp_socket(5) as victim:
+    with strangers.forgeable() as (server, forge), udp_socket(5) as victim:
         victim.bind(("127.0.0.1", 0))
         forge(b"lie", victim.getsockname())
         assert victim.recvfrom(9) == (b"lie", server.address)

@@ -12,9 +12,9 @@ import time
 from dataclasses import dataclass
 
 from udplab.broadcast import reach
-from udplab.kit import flight as fates
+from udplab.kit.film import flight as fates
+from udplab.kit.film.told import Hop, model
 from udplab.kit.sockets import HEADERS, MAX_BYTES, PORT, arrivals, queued
-from udplab.kit.told import Hop, model
 from udplab.kit.words import told
 
 # --- The protocol ---
@@ -214,7 +214,7 @@ def measure_film(net):
             asker.settle()
             for name, server in servers.items():
                 data, peer = server.recvfrom(MAX_BYTES)
-                server.sendto(responder(b"time", name.encode())(film.read(name, data)), peer)
+                server.sendto(responder(b"time", name.encode())(data), peer)
             asker.settle()
             for data in queued(sock):
                 film.read(asker.name, data)

@@ -9,10 +9,10 @@ from udplab.broadcast import sending
 from udplab.broadcast.experiments import on_lan
 from udplab.broadcast.hearing import BEYOND, EVERY, NAMES, OTHER, OWN, PLAN, SUBNET
 from udplab.kit import picture
-from udplab.kit.ladder import ladder
+from udplab.kit.film.ladder import ladder
+from udplab.kit.film.stage import Stage
 from udplab.kit.playground import choice, tick
 from udplab.kit.sockets import PORT
-from udplab.kit.stage import Stage
 from udplab.kit.words import told
 
 DESTINATIONS = {

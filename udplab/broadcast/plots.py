@@ -26,7 +26,7 @@ def matrix(ax, heard, labels=None, title="Who hears?", you=None):
         list(heard.predicted[0].binds),
         {row: names for row, names in (you or {}).items() if names is not None},
     )
-    resize(ax, 8, 1.3 + 0.62 * len(labels))
+    resize(ax, 8, max(1.3 + 0.62 * len(labels), 2.75 if yours else 2.2))  # room for the legend too
     for row, promise in enumerate(heard.predicted):
         for column, host in enumerate(hosts):
             if host in promise.heard:
@@ -80,7 +80,8 @@ def cost(ax, costs, title="What a message costs", you=None):
                         edgecolor="white", label=f"frames that {label}")  # fmt: skip
         ax.bar_label(drawn, padding=4)
     if you is not None:
-        ax.plot(you, 1 + wide / 2, linestyle="", markersize=11, label=f"you: {you:g} to the bystander", **YOURS)
+        label = f"you: {you:g} to the bystander"
+        ax.plot(you, 1 + wide / 2, linestyle="", markersize=11, label=label, clip_on=False, zorder=5, **YOURS)
     ax.set(xlabel="frames", ylim=(len(costs.result) - 0.5, -0.5))
     ax.set_yticks(range(len(costs.result)), [each.way for each in costs.result])
     ax.set_title(costs.title(title))

@@ -7,9 +7,9 @@ import struct
 
 from udplab.broadcast import hearing
 from udplab.broadcast.hearing import Hearing
-from udplab.kit import flight as fates
+from udplab.kit.film import flight as fates
+from udplab.kit.film.told import Hop, model
 from udplab.kit.sockets import HEADERS, PORT, queued
-from udplab.kit.told import Hop, model
 
 DATA = b"hello, everybody"
 

@@ -128,13 +128,6 @@ def below(ax, more=()):
     ax.figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=11)
 
 
-def unit(seconds):
-    """Return the (name, factor) of the unit that suits a span of `seconds`: value * factor is in that unit."""
-    if seconds < 1e-3:
-        return "µs", 1e6
-    return ("ms", 1e3) if seconds < 1 else ("s", 1)
-
-
 def spread(places, gap):
     """Return sorted `places` moved as little as it takes to keep them `gap` apart."""
     groups = []  # of places that must share their room: [sum, number]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from udplab.kit.words import brief
 
-SIDES = "you", "model", "kernel"
+NEAR = 0.1  # a share: what was measured differs from run to run, and a guess as near as that is right
 
 
 @dataclass(frozen=True)
@@ -22,21 +22,29 @@ class Guess:
 
     question: what was asked, short
     guess: what the learner said; came: what was measured; model: what the model said, or None where there is none
+    by: who says what came, mostly the kernel
     """
 
     question: str
     guess: object
     came: object
     model: object = None
+    by: str = "kernel"
 
     @property
     def off(self):
-        """How far the guess is off, to compare guesses of all kinds: 0 is right."""
+        """How far the guess is off, to compare guesses of all kinds: 0 is right.
+
+        Who says what the model says is right, also where chance made something else of it.
+        """
+        if self.guess == self.model:
+            return 0.0
         if isinstance(self.came, frozenset):
             return float(len(self.guess ^ self.came))
         if isinstance(self.came, (str, bool)):
             return float(self.guess != self.came)
-        if self.guess == self.came:
+        exact = isinstance(self.came, numbers.Integral)
+        if self.guess == self.came or (not exact and abs(self.guess - self.came) <= NEAR * abs(self.came)):
             return 0.0
         low, high = sorted([abs(self.guess), abs(self.came)])
         return abs(math.log10((high + 1) / (low + 1))) or 0.01
@@ -44,13 +52,17 @@ class Guess:
     @property
     def words(self):
         """In two lines: the three side by side, and how far off the learner was."""
-        sides = zip(SIDES, (self.guess, self.model, self.came), strict=True)
-        given = [f"{side}: {in_words(value)}" for side, value in sides if value is not None]
+        sides = {"you": self.guess, "model": self.model, self.by: self.came}
+        given = [f"{side}: {in_words(value)}" for side, value in sides.items() if value is not None]
         return f"{self.question}: {', '.join(given)}.\n{self.how_far}"
 
     @property
     def how_far(self):
         """A sentence: right, or how far off and in which direction."""
+        if self.off == 0 and self.guess != self.came:
+            return (
+                "You were right, as the model is: the rest is chance." if self.guess == self.model else "Near enough."
+            )
         if self.off == 0:
             return "You were right."
         if isinstance(self.came, frozenset):
@@ -66,12 +78,12 @@ class Guess:
 _guesses = {}  # question -> Guess: a cell that is run again replaces its own
 
 
-def foretold(question, guess, came, model=None):
+def foretold(question, guess, came, model=None, by="kernel"):
     """Keep a learner's guess beside what came, print both, and return the guess, cleaned, for a picture; None for dots.
 
     guess: `...` (nothing happens), a number, a text, True or False, or a set, list or tuple of names, as `came` is one
     came: what was measured, or what the model says where this machine cannot measure
-    model: what the model said, where there is one
+    model: what the model said, where there is one; by: who says what came, mostly the kernel
 
     A guess of another kind is told so in a line, and not kept.
     """
@@ -84,7 +96,7 @@ def foretold(question, guess, came, model=None):
     except ValueError as problem:
         print(f"Your prediction was not kept: {problem}")
         return None
-    _guesses[question] = Guess(question, clean, came, model)
+    _guesses[question] = Guess(question, clean, came, model, by)
     print(_guesses[question].words)
     return clean
 
@@ -132,7 +144,7 @@ def summary():
     """Return a table of what was predicted and what came, and which of it was farthest off."""
     if not (made := guesses()):
         return "No predictions were made. Put yours where the three dots are: it costs a second, and one learns more."
-    rows = [("", *SIDES)]
+    rows = [("", "you", "model", "came")]
     for each in made:
         sides = each.guess, each.model, each.came
         rows.append((each.question, *("" if side is None else in_words(side) for side in sides)))

@@ -3,13 +3,14 @@
 function render({ model, el }) {
   const [words, low, high, step, unit] = ["words", "low", "high", "step", "unit"].map(name => model.get(name));
   const root = el.appendChild(Object.assign(document.createElement("div"), { className: "udplab-slider" }));
-  root.dataset.lmSuppressShortcuts = "true"; // JupyterLab's single-key shortcuts are not for what is typed here
   const name = document.createElement("span");
   const reach = [low, high].map(end => end.toLocaleString("en")).join(" to ");
   name.textContent = `${words} (${reach}${unit && ` ${unit}`})`;
   const inputs = ["range", "number"].map(type => Object.assign(document.createElement("input"), {
     type, min: low, max: high, step, ariaLabel: type === "range" ? name.textContent : `${name.textContent}, typed`,
   }));
+  // JupyterLab's single-key shortcuts are not for what is typed here. (It looks at what has the focus, then upwards.)
+  for (const input of inputs) input.dataset.lmSuppressShortcuts = "true";
   root.append(name, ...inputs);
 
   function show() {

@@ -150,12 +150,3 @@ def receive_cut(sock, size):
             return b"", True
     data, _, flags, _ = sock.recvmsg(size)
     return data, bool(flags & socket.MSG_TRUNC)
-
-
-def arrived(sock):
-    """Return the datagrams that wait in the queue of `sock`, oldest first; do not wait for more."""
-    found = []
-    with contextlib.suppress(BlockingIOError):
-        while True:
-            found.append(sock.recv(65535, socket.MSG_DONTWAIT))
-    return found

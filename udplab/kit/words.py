@@ -69,3 +69,10 @@ def reason(record, otherwise):
     """Return the last line of why a datagram was not answered, safe for any terminal; `otherwise` where it is empty."""
     line = (record.why.strip().splitlines() or [otherwise])[-1]
     return line if line.isprintable() else ascii(line)
+
+
+def unit(seconds):
+    """Return the (name, factor) of the unit that suits a span of `seconds`: value * factor is in that unit."""
+    if seconds < 1e-3:
+        return "µs", 1e6
+    return ("ms", 1e3) if seconds < 1 else ("s", 1)

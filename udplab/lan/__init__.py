@@ -10,11 +10,16 @@
             net["client"].socket().sendto(bytes(3000), (net["server"].address, 1060))
         seen.save("fragments.pcap")
 
+    net["bob"].start("python", "-m", "udplab.retry", "server", "")  # a program on bob: subprocess.Popen
+    net["alice"].run("python", "-m", "udplab.retry", "client", "bob")
+    net.wire("alice", delay=0.02, loss=0.1, seed=1)                 # what its wire does from now on
+
 How it works: a helper process (`process.py` starts it, `helper.py` runs in it) makes a network namespace per
 host, joins them with veth pairs and bridges, opens sockets in them, and passes those back over a Unix socket.
-A socket stays in the namespace in which it was made. Nothing here touches the machine's own interfaces. The
-network goes with `close()`, and also when this process or the helper is killed. `unavailable()`: why it cannot
-be done.
+A socket stays in the namespace in which it was made. Programs enter it by a launcher (`launcher.py`) and end with
+their network (`guard.py`); a wire is a process between two packet sockets (`carrier.py`). Nothing here touches the
+machine's own interfaces. The network goes with `close()`, and also when this process or the helper is killed.
+`unavailable()`: why it cannot be done.
 """
 
 from udplab.lan.host import Host

@@ -14,7 +14,7 @@ import struct
 import time
 from dataclasses import dataclass
 
-from udplab.kit import frames
+from udplab.kit.film import frames
 
 
 @dataclass(frozen=True)

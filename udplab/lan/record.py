@@ -2,7 +2,7 @@
 
 with net.record() as film:
     net["client"].socket().sendto(bytes(3000), (net["server"].address, 1060))
-for flight in film: ...                     # see udplab.kit.flight
+for flight in film: ...                     # see udplab.kit.film.flight
 """
 
 import contextlib

@@ -14,7 +14,7 @@ import random
 import struct
 from dataclasses import asdict, dataclass, fields
 
-from udplab.kit.frames import parse
+from udplab.kit.film.frames import parse
 from udplab.lan.process import PATIENCE, LanError
 
 ETHERNET = 14  # bytes of an Ethernet header: two addresses and a type

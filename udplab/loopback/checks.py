@@ -62,7 +62,7 @@ def _wrong(ask, got, answer, lie, lies, sender):
             first += f"It came from the server's port, but from {ELSEWHERE}. An address is both. "
         elif answer == SECRET:
             first += "What it says proves nothing: a stranger may say the same. Who sent it? "
-        else:
+        elif "connect" in getattr(getattr(ask, "__code__", None), "co_names", ()):
             first += "(It was in the queue before your question: connect() does not remove it.) "
     elif got is None and answer == SECRET:
         first += "A server may say anything: look at who sent it, not at what it says. "

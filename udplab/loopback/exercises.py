@@ -151,7 +151,8 @@ def _same_line(seen, data, peer, got):
     if other == data:
         return None
     alike = f"{shown(other, 40)} ({len(other)} bytes) and {shown(data, 40)} ({len(data)} bytes)"
-    return f"Two datagrams, {alike}, get the same line, so something was left out: {brief(got, 100)}"
+    where = " They differ at their ends." if other[:30] == data[:30] else ""
+    return f"Two datagrams, {alike}, get the same line, so something was left out: {brief(got, 100)}{where}"
 
 
 log_line = Exercise(

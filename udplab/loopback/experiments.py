@@ -5,8 +5,8 @@ import socket
 import time
 from dataclasses import dataclass
 
-from udplab.kit import told
 from udplab.kit.compared import compared
+from udplab.kit.film import told
 from udplab.kit.sockets import (
     HOST,
     LARGEST,

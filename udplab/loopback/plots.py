@@ -1,5 +1,7 @@
 """The pictures of lesson 2-1. Each draws on the Axes it is given, and returns what it shows in words."""
 
+import math
+
 import numpy as np
 
 from udplab.kit.picture import BLUE, GREEN, GREY, PURPLE, RED, below, micros, plain, your_line
@@ -144,8 +146,8 @@ def fate(burst):
 
 
 def median(times):
-    """Return the median of those times that are not nan."""
-    return float(np.median(answered(times)))
+    """Return the median of those times that are not nan; nan where there are none."""
+    return float(np.median(answered(times))) if len(answered(times)) else math.nan
 
 
 def answered(times):

@@ -1,9 +1,9 @@
 """Films of lesson 2-3: what happens on a path, in slow motion. Where nothing can be measured, the rules tell it."""
 
-from udplab.kit import flight as fates
-from udplab.kit.flight import Note
+from udplab.kit.film import flight as fates
+from udplab.kit.film.flight import Note
+from udplab.kit.film.told import STEP, Hop, model
 from udplab.kit.sockets import HEADERS, IP_HEADER, PORT, queued
-from udplab.kit.told import STEP, Hop, model
 from udplab.lan.plan import plan_path
 from udplab.mtu import kernel
 from udplab.mtu.experiments import (

@@ -6,12 +6,12 @@ import threading
 import ipywidgets as widgets
 
 from udplab.kit import picture
-from udplab.kit.ladder import ladder
+from udplab.kit.film.ladder import ladder
+from udplab.kit.film.stage import Stage
+from udplab.kit.film.story import story
 from udplab.kit.playground import tick
 from udplab.kit.slider import Slider
 from udplab.kit.sockets import HEADERS, LARGEST
-from udplab.kit.stage import Stage
-from udplab.kit.story import story
 from udplab.mtu import films, plots_of_fragments
 from udplab.mtu.journeys import predict_journey
 

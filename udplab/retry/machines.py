@@ -6,8 +6,8 @@ import subprocess
 
 from udplab import lan
 from udplab.kit.compared import compared
-from udplab.kit.flight import Film
-from udplab.kit.told import Hop, model
+from udplab.kit.film.flight import Film
+from udplab.kit.film.told import Hop, model
 from udplab.lan.plan import plan_switch
 
 PROGRAM = "python", "-m", "udplab.retry"

@@ -95,7 +95,7 @@ def herds():
     controls = {
         "jitter": number("jitter", 0, 0, 100, "%"),
         "clients": number("clients", 100, 10, 300, step=10),
-        "capacity": number("server reads in 0.01 s", 10, 1, 50),
+        "capacity": number("reads in 0.01 s", 10, 1, 50),
     }
 
     def measure(jitter, clients, capacity):
@@ -119,7 +119,7 @@ def herds():
 def adaptive():
     """Return a `Playground`: round trips through a network whose delay changes twice, and the wait that follows."""
     controls = {
-        "one": number("delay at first and at the end", 2, 1, 20, "ms"),
+        "one": number("delay first and last", 2, 1, 20, "ms"),
         "two": number("delay between", 15, 1, 20, "ms"),
         "fixed": number("fixed wait", 10, 1, 60, "ms"),
     }

@@ -7,8 +7,8 @@ import numpy as np
 from matplotlib.colors import to_rgba
 from matplotlib.lines import Line2D
 
-from udplab.kit.picture import BLUE, GREEN, GREY, PURPLE, RED, below, resize, spread, unit, your_line
-from udplab.kit.words import shown
+from udplab.kit.picture import BLUE, GREEN, GREY, PURPLE, RED, below, resize, spread, your_line
+from udplab.kit.words import shown, unit
 from udplab.retry import odds
 from udplab.retry.experiments import spent
 from udplab.retry.lossy import Fate

@@ -93,7 +93,7 @@ def policies(ax, results, silent):
     for (name, trials), style in zip(results.items(), styles, strict=False):
         times = np.sort([spent(trial.outcome) for trial in trials if trial.outcome.answer is not None])
         share = np.arange(1, len(times) + 1) / len(trials) * 100
-        left.step([0, *times, 3.3], [0, *share, max(share, default=0)], style, where="post", label=name)
+        left.step([0, *times, 3.3], [0, *share, max(share, default=0)], linestyle=style, where="post", label=name)
         mean = np.mean([len(trial.outcome.attempts) for trial in trials])
         lines.append(
             f"{name:12} answered {len(times) / len(trials):6.1%}, {mean:.2f} sends ({silent[name]} to a silent server)"

@@ -15,9 +15,9 @@ import traitlets
 from IPython.display import display
 
 from udplab.kit import picture
-from udplab.kit.flight import Film
-from udplab.kit.ladder import ladder
-from udplab.kit.scene import scene
+from udplab.kit.film.flight import Film
+from udplab.kit.film.ladder import ladder
+from udplab.kit.film.scene import scene
 
 HERE = Path(__file__).parent
 

@@ -9,10 +9,11 @@ order, each arrival with the latest possible departure, since what was lost does
 import collections
 import dataclasses
 
-from udplab.kit import flight as fates
-from udplab.kit import frames
-from udplab.kit.fate import KEPT, Judge
-from udplab.kit.flight import Film, Flight, Link, Node, Note
+from udplab.kit.film import flight as fates
+from udplab.kit.film import frames
+from udplab.kit.film.fate import Judge
+from udplab.kit.film.flight import Film, Flight, Link, Node, Note
+from udplab.kit.words import SHOWN  # a server's log keeps so much: by that a read is known again
 
 __all__ = ["Film", "Flight", "Link", "Node", "Note", "Read", "Socket", "film_of", "network_of"]
 
@@ -114,12 +115,12 @@ def _own(flown, found, reads):
     """
     start = min((left for _, _, left, *_ in flown), default=0.0)
     fresh = (each for each in reads if each.time is None or each.time >= start)
-    read = collections.Counter((each.host, each.size, bytes(each.data[:KEPT])) for each in fresh)
+    read = collections.Counter((each.host, each.size, bytes(each.data[:SHOWN])) for each in fresh)
     came, sent = collections.Counter(), {}
     for source, target, left, arrived, data, _ in flown:
         packet = found[data]
         if packet.ports and not packet.in_pieces and read:
-            payload = len(packet.body) - 8, packet.body[8 : 8 + KEPT]
+            payload = len(packet.body) - 8, packet.body[8 : 8 + SHOWN]
             came[target[0], *payload] += arrived is not None
             if data[0] & 1:  # a group's address (IEEE 802.3)
                 sent.setdefault((source[0], *payload), {})[left] = source, data

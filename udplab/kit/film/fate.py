@@ -8,19 +8,24 @@ called "arrived".
 import bisect
 import collections
 import ipaddress
+from dataclasses import dataclass
 
-from udplab.kit import flight as fates
-from udplab.kit import frames
+from udplab.kit.film import flight as fates
+from udplab.kit.film import frames
+from udplab.kit.words import SHOWN  # a server's log keeps so much: by that a read is known again
 
-KEPT = 200  # bytes of a datagram by which a read is known again, as `kit.server` keeps them in its log
 HARD = {(4, 3, 2), (4, 3, 3), (4, 3, 4), (6, 1, 4)}  # ICMP errors of which Linux tells a connected UDP socket (udp(7))
 
-Datagram = collections.namedtuple("Datagram", "pieces packet ports payload time")
-Datagram.__doc__ = """A whole UDP datagram at a host.
 
-pieces: the numbers of the flights that brought it; packet: the first of them as a `frames.Packet`; ports: (source,
-target); payload: bytes; time: when it was complete, in seconds
-"""
+@dataclass(frozen=True)
+class Datagram:
+    """A whole UDP datagram at a host."""
+
+    pieces: list  # the numbers of the flights that brought it
+    packet: frames.Packet  # the first of them
+    ports: tuple  # source and target
+    payload: bytes
+    time: float  # when it was complete, in seconds
 
 
 def earliest(arrivals, reads):
@@ -196,10 +201,10 @@ class Judge:
         """Say what became of whole datagrams."""
         known = collections.defaultdict(list)  # reads, by (size, first bytes)
         for read in self.reads:
-            known[read.size, bytes(read.data[:KEPT])].append(read)
+            known[read.size, bytes(read.data[:SHOWN])].append(read)
         same, rest = collections.defaultdict(list), collections.defaultdict(list)
         for datagram in sorted(datagrams, key=lambda each: each.time):
-            same[len(datagram.payload), datagram.payload[:KEPT], datagram.ports[1]].append(datagram)
+            same[len(datagram.payload), datagram.payload[:SHOWN], datagram.ports[1]].append(datagram)
         for (size, start, port), equal in same.items():
             reads = [read for read in known.get((size, start), ()) if read.port in (None, port)]
             rest[port] += self._unread_of(equal, reads)

@@ -46,7 +46,8 @@ class Stage {
     this.out = new Sender(model);
     this.calm = window.matchMedia("(prefers-reduced-motion: reduce)");
     this.root = html(el, "div", { className: "udplab-stage" });
-    this.root.dataset.lmSuppressShortcuts = "true"; // JupyterLab's single-key shortcuts are not for what is pressed here
+    // JupyterLab's single-key shortcuts are not for what is pressed here. It looks at what has the focus, then upwards.
+    this.root.addEventListener("focusin", event => { event.target.dataset.lmSuppressShortcuts = "true"; });
     this.predicted = html(this.root, "p", { className: "predicted" });
     this.area = html(this.root, "div", { className: "scene" });
     this.svg = draw(this.area, "svg", { role: "group" });

@@ -5,8 +5,8 @@ Units are those of the picture: 1000 wide. The module that draws (`stage.js`) kn
 
 import math
 
-from udplab.kit import flight as fates
-from udplab.kit.story import clock, events, teller
+from udplab.kit.film import flight as fates
+from udplab.kit.film.story import clock, events, teller
 
 WIDTH = 1000
 LANE = 11  # how far from the line of a link things move, each direction on a side of its own
@@ -131,7 +131,7 @@ def _moving(flight, number, usual, largest, held):
     end: "dead", "in" (a socket got it), "out" (nobody wanted it) or ""; place: where it then waits, "queue", "piece",
     "error", "held" (by a router) or ""; until: when it no longer does (s), None for the film's end
     """
-    landed = flight.left + usual / 2 if flight.arrived is None else flight.arrived
+    landed = fates.landing(flight, usual)
     ends = {fates.DELIVERED: "in", fates.QUEUED: "in", fates.IGNORED: "out", fates.DROPPED: "dead", fates.LOST: "lost"}
     waits = {fates.QUEUED: "queue", fates.PENDING: "error", fates.WAITING: "piece"}
     place = waits.get(flight.fate, "")

@@ -7,10 +7,10 @@ import itertools
 
 from matplotlib.lines import Line2D
 
-from udplab.kit import flight as fates
 from udplab.kit import picture
-from udplab.kit.flight import landing
-from udplab.kit.story import lasting, story, teller
+from udplab.kit.film import flight as fates
+from udplab.kit.film.flight import landing
+from udplab.kit.film.story import lasting, story, teller
 
 SIZE = 8, 5.2  # inches: 572 pixels tall
 TICKS = 12  # times on the axis, at most
@@ -26,9 +26,8 @@ def ladder(ax, film):
     whole = knots[-1][1] or 1.0
     columns = {name: number for number, name in enumerate(film.hosts)}
     usual = film.usual()
-    for name, column in columns.items():
+    for column in columns.values():
         ax.plot([column, column], [0, whole], color=picture.GREY, linewidth=2.5, zorder=1)
-        del name
     for flight in film:
         _arrow(ax, flight, columns, knots, usual, min(1, (60 / len(film)) ** 0.5))
     if len(film) <= NAMED:

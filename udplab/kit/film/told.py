@@ -6,14 +6,15 @@ On loopback no capture is possible without root, and none is needed: sender and 
 import collections
 import dataclasses
 
-from udplab.kit import flight as fates
-from udplab.kit.fate import KEPT, earliest
 from udplab.kit.film import Read, latest, network_of
-from udplab.kit.flight import Film, Flight, Link, Node
+from udplab.kit.film import flight as fates
+from udplab.kit.film.fate import earliest
+from udplab.kit.film.flight import Film, Flight, Link, Node
+from udplab.kit.sockets import HEADERS
+from udplab.kit.words import SHOWN  # a server's log keeps so much: by that a read is known again
 
 __all__ = ["Hop", "Read", "Sent", "loopback", "model"]
 
-HEADERS = 28  # bytes of an IPv4 and a UDP header
 STEP = 10e-6  # seconds that a model gives to each hop: on the LAN of these lessons it is 1 to 14 µs
 
 
@@ -65,10 +66,10 @@ def loopback(sends, reads, why="the socket's queue is full", names=()):
         nodes, links = (*nodes, Node("lo", "switch")), tuple(Link((name, "lo")) for name in names)
     heard = collections.defaultdict(list)  # (name, size, first bytes) -> times of the reads
     for read in reads:
-        heard[read.host, read.size, bytes(read.data[:KEPT])].append(float("inf") if read.time is None else read.time)
+        heard[read.host, read.size, bytes(read.data[:SHOWN])].append(float("inf") if read.time is None else read.time)
     said = collections.defaultdict(list)
     for number, each in enumerate(sorted(sends, key=lambda each: each.time), start=1):
-        said[each.target, len(each.data), each.data[:KEPT]].append((number, each))
+        said[each.target, len(each.data), each.data[:SHOWN]].append((number, each))
     flights = []
     for key, equal in said.items():
         flights += _told(equal, sorted(heard[key]), why)

@@ -3,7 +3,8 @@
 import collections
 import math
 
-from udplab.kit import flight as fates
+from udplab.kit.film import flight as fates
+from udplab.kit.words import unit
 
 SHOWN = 40  # lines that are told
 
@@ -13,27 +14,21 @@ def clock(film):
 
     The digits are as many as it takes to tell one flight from the next.
     """
-    unit, factor = _unit(film.length)
+    name, factor = unit(film.length)
     digits = math.ceil(-math.log10(max(film.usual(), 1e-9) * factor))
-    return unit, factor, min(max(digits, 1), 4)
-
-
-def _unit(seconds):
-    if seconds < 1e-3:
-        return "µs", 1e6
-    return ("ms", 1e3) if seconds < 1 else ("s", 1)
+    return name, factor, min(max(digits, 1), 4)
 
 
 def lasting(seconds):
     """Return a length of time as text, such as "100 ms"."""
-    unit, factor = _unit(seconds)
-    return f"{seconds * factor:.3g} {unit}"
+    name, factor = unit(seconds)
+    return f"{seconds * factor:.3g} {name}"
 
 
 def teller(film):
     """Return a function that gives a moment of the film, in s, as text, such as "37.8 µs"."""
-    unit, factor, digits = clock(film)
-    return lambda seconds: f"{seconds * factor:.{digits}f} {unit}"
+    name, factor, digits = clock(film)
+    return lambda seconds: f"{seconds * factor:.{digits}f} {name}"
 
 
 def outcome(flight):
