@@ -82,7 +82,7 @@ PROGRAMS = {
 }
 FLOODED = {}
 BROWSER = {
-    "control": "payload",
+    "control": "payload (0 to 65,507 bytes)",
     "moved": "bytes over links of",
     "exercise": ("exercise-largest", "1420", "1420 is too large", "1392"),
     "picture": None,

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,7 @@ from udplab.mtu import (
     journeys,
     kernel,
     listing,
+    messages,
     packets,
     panel,
     plots,
@@ -280,7 +282,7 @@ def test_a_predicted_search_ends_at_the_narrowest_link(mtus, black_hole):
 
 @given(paths, payloads)
 def test_a_message_and_a_journey_name_the_same_mtu(mtus, size):
-    message = experiments.predict_message(mtus, size)
+    message = messages.predict_message(mtus, size)
     assert journeys.predict_journey(mtus, size, dont_fragment=True).told == (message and message.mtu)
     assert journeys.predict_journey(mtus, size, dont_fragment=True, black_hole=True).told is None
     assert journeys.predict_journey(mtus, size, dont_fragment=False).told is None
@@ -567,12 +569,9 @@ def test_ipv6_by_hand():
 
 
 def test_messages_by_hand():
-    assert experiments.predict_message((1500, 1400), 1472) == packets.Message(3, 4, 1400, "10.0.1.2")
-    assert experiments.predict_message((1500, 1400, 1280), 1300) == packets.Message(3, 4, 1280, "10.0.2.2")
-    assert (
-        experiments.predict_message((1500, 1400), 1473) is None
-        and experiments.predict_message((1500, 1400), 1372) is None
-    )
+    assert messages.predict_message((1500, 1400), 1472) == packets.Message(3, 4, 1400, "10.0.1.2")
+    assert messages.predict_message((1500, 1400, 1280), 1300) == packets.Message(3, 4, 1280, "10.0.2.2")
+    assert messages.predict_message((1500, 1400), 1473) is None and messages.predict_message((1500, 1400), 1372) is None
 
 
 def test_claims_by_hand():
@@ -756,15 +755,15 @@ def test_each_experiment_gives_its_prediction_and_the_reason(monkeypatch, error)
     monkeypatch.setattr(lan, "switch", fails)
     for experiment, *arguments in (
         (experiments.sends, MTUS, SIZES),
-        (experiments.icmp_message, MTUS, 1472),
+        (messages.icmp_message, MTUS, 1472),
         (experiments.probe, MTUS),
         (experiments.claims, [(MTUS, False)]),
         (journeys.travel, MTUS, 3000, False),
         (journeys.arriving, MTUS, [3000]),
         (journeys.survivors, [3000], 0.05, 5),
-        (experiments.in_flight, MTUS),
+        (messages.in_flight, MTUS),
         (six.cutting, MTUS, 1440),
-        (experiments.forged, [1300]),
+        (messages.forged, [1300]),
     ):
         found = experiment(*arguments)
         assert found.measured is None and NO_LAN in found.reason and found.predicted
@@ -874,6 +873,33 @@ def test_a_predicted_film_shows_what_a_real_one_does(mtus, sizes, choice, black_
     assert [flight.size for flight in real if flight.kind == "ICMP"] == [
         flight.size for flight in model if flight.kind == "ICMP"
     ]
+
+
+def test_what_comes_from_the_stage_and_from_the_controls_takes_turns(monkeypatch):
+    """JupyterLab may have them handled in two threads: no film gets the words of another."""
+    monkeypatch.setattr(lan, "path", no_lan)
+    played, said = panel.journeys(), []
+    played.size.value, played.whole.value = 1400, True
+    made, go = threading.Event(), threading.Event()
+    film = played.film
+
+    def slow():
+        made.set()
+        assert go.wait(20)
+        return film()
+
+    played.film = slow
+    first = threading.Thread(target=played.play)
+    first.start()
+    assert made.wait(20)
+    played.film = film
+    played.words.observe(lambda change: said.append((len(played.stage.film), "nobody" in change["new"])), "value")
+    second = threading.Thread(target=played.heard, args=[{"type": "press", "name": "router1"}])
+    second.start()
+    go.set()
+    first.join(20)
+    second.join(20)
+    assert said == [(1, True)], "two frames and the router speaks, or one and nobody says so"
 
 
 def test_a_film_without_a_lan_says_why(monkeypatch):

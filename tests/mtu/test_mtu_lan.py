@@ -9,7 +9,7 @@ from udplab import lan
 from udplab.kit.server import Server
 from udplab.kit.sockets import HEADERS, LARGEST, PORT
 from udplab.loopback import listing as loopback
-from udplab.mtu import experiments, journeys, listing, packets, probing, six
+from udplab.mtu import experiments, journeys, listing, messages, packets, probing, six
 
 REASON = lan.unavailable()
 real = pytest.mark.skipif(REASON is not None, reason=str(REASON))
@@ -49,7 +49,7 @@ def test_sends_of_other_sockets_are_as_predicted(mtus, choice, connected):
 @real
 @pytest.mark.parametrize(("mtus", "size"), [((1500, 1400), 1472), ((1500, 1400, 1280), 1300)])
 def test_the_message_is_in_the_error_queue_and_on_the_link(mtus, size):
-    found = as_predicted(experiments.icmp_message(mtus, size))
+    found = as_predicted(messages.icmp_message(mtus, size))
     assert found["error queue"] == found["on the link"] is not None
 
 
@@ -137,14 +137,14 @@ def test_survivors_are_what_chance_explains():
 
 @real
 def test_old_news_can_come_three_times_in_a_row():
-    assert [outcome for _, outcome in as_predicted(experiments.in_flight((1500, 1400)))][3:] == [
+    assert [outcome for _, outcome in as_predicted(messages.in_flight((1500, 1400)))][3:] == [
         *[experiments.OLD_NEWS] * 3, experiments.SENT
     ]  # fmt: skip
 
 
 @real
 def test_a_forged_message_is_believed_down_to_552():
-    assert as_predicted(experiments.forged([1300, 1400, 68])) == [1500, 1300, 1300, 552]
+    assert as_predicted(messages.forged([1300, 1400, 68])) == [1500, 1300, 1300, 552]
 
 
 @real
