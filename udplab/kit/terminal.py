@@ -78,7 +78,7 @@ def show(server, line, note=""):
 
 def run(program, *arguments):
     """Call the program and exit: 0 when it returns, 1 after one line for an expected failure, 130 for Ctrl-C."""
-    if getsignal(SIGINT) == SIG_DFL:  # see kit.early
+    if getsignal(SIGINT) == SIG_DFL:  # see udplab/__init__.py
         signal(SIGINT, default_int_handler)
     if hasattr(sys.stdout, "reconfigure"):  # a terminal that cannot show a letter of a host's name gets its number
         sys.stdout.reconfigure(errors="backslashreplace")
