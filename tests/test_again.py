@@ -104,6 +104,7 @@ def test_a_notebook_run_twice_in_one_kernel_prints_the_same(tmp_path):
     printed_the_same(tmp_path, from_the_top_twice, each_cell_twice)
 
 
+@pytest.mark.long
 def test_cells_can_be_run_again_in_any_order(tmp_path):
     printed_the_same(tmp_path, backwards, shuffled)
 
@@ -186,6 +187,7 @@ def interrupted(path):
         manager.shutdown_kernel()
 
 
+@pytest.mark.long
 def test_each_cell_interrupted_at_a_random_moment_runs_when_it_is_run_again(measured):
     before = helpers()
     with concurrent.futures.ThreadPoolExecutor(len(NOTEBOOKS)) as pool:

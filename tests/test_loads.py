@@ -295,6 +295,7 @@ def suite(*arguments, **environment):
     return done.stdout.splitlines()[-1]
 
 
+@pytest.mark.long
 def test_the_suite_in_dev_mode_in_the_c_locale_in_random_order(measured):
     """Each warning is an error, text is ASCII, no test needs what another has left. All but the browser tests.
 
@@ -305,6 +306,7 @@ def test_the_suite_in_dev_mode_in_the_c_locale_in_random_order(measured):
     measured(f"the suite with -X dev -W error, in the C locale, in random order: {end}")
 
 
+@pytest.mark.long
 def test_the_notebooks_with_every_warning_an_error_in_the_c_locale(measured):
     """In the kernels too."""
     end = suite("notebooks", **STRICT, **PLAIN)
@@ -325,6 +327,7 @@ sys.exit(pytest.main(["-q", "notebooks"]))
 """
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a network namespace of its own")
 @pytest.mark.parametrize("mtu", [1500, 68])
 def test_the_notebooks_with_another_loopback(mtu, measured):

@@ -142,8 +142,9 @@ def test_readme_and_ci_run_the_same_tests():
     assert command in read("README.md") and command in read(".ci/run")
     assert command in read(".github/workflows/tests.yml")
     assert "pip install uv && uv run udplab" in read("README.md")
+    assert "uv run pytest -m heavy -n 0" in read("README.md")
     for place in ("README.md", ".ci/run", ".github/workflows/tests.yml"):
-        assert "uv run pytest -m heavy -n 0" in read(place)
+        assert 'uv run pytest -m "heavy and not long" -n 0' in read(place)
 
 
 @pytest.mark.parametrize("text", ["70000", "-1", "x", "", "1.5", "²"])

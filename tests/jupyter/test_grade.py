@@ -67,7 +67,8 @@ def run(folder, out, *options):
     return subprocess.run(command, capture_output=True, encoding="utf-8", timeout=500)
 
 
-@pytest.mark.parametrize("size", [len(LEARNERS), pytest.param(30, marks=pytest.mark.heavy)])
+@pytest.mark.heavy
+@pytest.mark.parametrize("size", [len(LEARNERS), pytest.param(30, marks=pytest.mark.long)])
 def test_learners_of_every_kind_are_told_apart(tmp_path, size):
     learners = {
         f"{i} {name}": LEARNERS[name] for i, name in enumerate(itertools.islice(itertools.cycle(LEARNERS), size))

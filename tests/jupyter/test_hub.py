@@ -148,6 +148,7 @@ def descendants(pid):
     return found
 
 
+@pytest.mark.long
 @pytest.mark.heavy
 @pytest.mark.timeout(3000)
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
@@ -178,6 +179,7 @@ def test_a_class_of_thirty(hub, measured):
     until(lambda: not any(path.exists() for path in left), types.SimpleNamespace(poll=lambda: None))
 
 
+@pytest.mark.long
 @pytest.mark.heavy
 def test_learners_do_not_see_each_other(hub):
     if not hub.users:

@@ -871,6 +871,7 @@ def test_each_exercise_has_its_table():
     assert_complete(exercises, RIGHT, WRONG)
 
 
+@pytest.mark.long
 @pytest.mark.heavy
 def test_whatever_a_function_does_its_check_is_over_in_time():
     assert_over_in_time(exercises)
