@@ -60,7 +60,7 @@ def new_namespace(forwards=False, silent=False):
     for name, value in settings.items():
         try:
             write_sysctl(name, value)
-        except FileNotFoundError:  # IPv6 can be off, bc_forwarding is from Linux 5.0
+        except FileNotFoundError:  # IPv6 can be off, bc_forwarding is from Linux 4.19
             continue
     return os.open("/proc/self/ns/net", os.O_RDONLY)
 
@@ -174,7 +174,9 @@ def wait_until_up(kernel, indexes):
     waiting = list(indexes)
     while True:
         links = kernel.links(*waiting)
-        waiting = [each for each, (_, state, port) in links.items() if state != UP or port not in (None, FORWARDING)]
+        waiting = [
+            each for each, (_, state, of_port) in links.items() if state != UP or of_port not in (None, FORWARDING)
+        ]
         if not waiting:
             return
         if time.monotonic() > deadline:

@@ -1,7 +1,7 @@
 """Requests to the kernel's routing socket (rtnetlink(7)): made as bytes, sent many at once.
 
 pyroute2 makes them too, at 0.4 ms each, which is longer than the kernel takes to do them: this is for a network's
-hundreds. The functions from `link` to `rule` return one request; `send` has the kernel do any number of them.
+hundreds. The functions from `veth` to `silence` return one request; `send` has the kernel do any number of them.
 """
 
 import ipaddress
@@ -9,9 +9,9 @@ import os
 import socket
 import struct
 
-REQUEST, ACK, DUMP, EXCLUSIVE, CREATE, REPLACE = 0x1, 0x4, 0x300, 0x200, 0x400, 0x100  # NLM_F_...: linux/netlink.h
+REQUEST, DUMP, EXCLUSIVE, CREATE, REPLACE = 0x1, 0x300, 0x200, 0x400, 0x100  # NLM_F_...: linux/netlink.h
 ERROR, DONE = 2, 3  # NLMSG_...
-NEWLINK, DELLINK, GETLINK, SETLINK = 16, 17, 18, 19  # RTM_...: linux/rtnetlink.h
+NEWLINK, GETLINK, SETLINK = 16, 18, 19  # RTM_...: linux/rtnetlink.h
 NEWADDR, NEWROUTE, NEWRULE, DELRULE = 20, 24, 32, 33
 UP = 1  # IFF_UP: net/if.h
 NAMES = {  # IFLA_...: linux/if_link.h
