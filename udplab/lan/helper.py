@@ -127,7 +127,7 @@ def answer(network, request):
         if operation == "build":
             network.hosts, network.switched = request["hosts"], request["switched"]
             reply["ipv6"] = HAS_IPV6
-            reply["indexes"] = build(network.namespaces, network.hosts, network.switched)
+            reply["indexes"] = build(network.namespaces, network.hosts, network.switched, request["snoops"])
             return reply, passed
         network.enter(request["host"])
         if operation == "socket":

@@ -25,7 +25,15 @@ NAMES = {  # IFLA_...: linux/if_link.h
 }
 KIND, DATA, PORT_DATA = 1, 2, 5  # IFLA_INFO_...: within "info"
 PEER = 1  # VETH_INFO_PEER: linux/veth.h
-BRIDGE = {"forward_delay": (1, "I"), "stp": (5, "I"), "snooping": (23, "B"), "querier": (25, "B")}  # IFLA_BR_...
+BRIDGE = {  # IFLA_BR_...; query_response is in hundredths of a second
+    "forward_delay": (1, "I"),
+    "stp": (5, "I"),
+    "snooping": (23, "B"),
+    "querier": (25, "B"),
+    "query_response": (34, "Q"),
+    "igmp_version": (43, "B"),
+    "mld_version": (44, "B"),
+}
 NO_DAD = 2  # IFA_F_NODAD: linux/if_addr.h; no test whether somebody else has the address
 MAIN, STATIC, UNICAST, BLACKHOLE = 254, 4, 1, 6  # RT_TABLE_MAIN, RTPROT_STATIC, RTN_UNICAST, RTN_BLACKHOLE
 LONGEST = 1 << 20  # bytes of an answer
@@ -69,9 +77,17 @@ def veth(near, near_index, far, far_index):
 
 def bridge(name, index, **settings):
     """Return the request for a bridge that is up. settings: as in BRIDGE."""
+    return request(NEWLINK, CREATE | EXCLUSIVE, header(index, True), [*attributes({"name": name}), of_bridge(settings)])
+
+
+def change_bridge(index, **settings):
+    """Return the request that changes settings of a bridge. They take effect in the kernel's order, not in this one."""
+    return request(NEWLINK, 0, header(index, True), [of_bridge(settings)])
+
+
+def of_bridge(settings):
     data = [attribute(BRIDGE[key][0], struct.pack("=" + BRIDGE[key][1], value)) for key, value in settings.items()]
-    info = attribute(NAMES["info"], [attribute(KIND, "bridge"), attribute(DATA, data)])
-    return request(NEWLINK, CREATE | EXCLUSIVE, header(index, True), [*attributes({"name": name}), info])
+    return attribute(NAMES["info"], [attribute(KIND, "bridge"), attribute(DATA, data)])
 
 
 def change(index, up=True, **details):
