@@ -2,8 +2,8 @@
 
 A lesson.py has: NOTEBOOK, the file's name; NEEDS_LAN; PLOTS, a dict from a name to a function that draws on an Axes and
 returns the words; PLAYGROUNDS, from a name to (a function that makes the panel, controls' values); PROGRAMS, from
-"server", "client" or "host" to arguments after `python -m udplab.LESSON`; FLOODED, servers for the floods of
-test_loads.py; BROWSER, what test_browser.py tries.
+"server" and "client" to arguments after `python -m udplab.LESSON`, and from "hosts" to a list of such arguments
+that take a HOST behind them; FLOODED, servers for the floods of test_loads.py; BROWSER, what test_browser.py tries.
 """
 
 import importlib.util

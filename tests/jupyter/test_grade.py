@@ -165,10 +165,52 @@ def test_nothing_to_grade(tmp_path, name, words):
 
 
 def test_a_line_that_was_cut_when_its_process_was_killed():
-    lines = [b'{"exercises": ["a"]}', b'{"cell": 4}', b'{"exercise": "a", "sta']
+    lines = [b'{"exercises": ["a"]}\n', b'{"cell": 4}\n', b'{"exercise": "a", "sta']
     attempt = grade.summed_up("ann", "x", lines, "ran for more than 1 s")
     assert attempt.states == {"a": NOT_TRIED}
     assert attempt.problem == "ran for more than 1 s in code cell 4; what came after it was not tried"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"1", b"[]", b"{}", b"x", b"\xff", b"[" * 100_000, b'{"exercise": "a", "state": "best"}', b'{"exercise": "a"}',
+     b'{"exercise": ["a"], "state": "right"}', b'{"prediction": "q", "near": 5}', b'{"prediction": "q"}',
+     b'{"exercises": "a"}', b'{"exercises": [1]}', b'{"cell": "4"}', b'{"problem": 1}', b'{"ended": false}',
+     b'{"exercises": ["\\ud800"]}', b'{"cell": 4, "state": {}}'],
+)  # fmt: skip
+def test_a_line_that_a_notebook_has_put_in_costs_only_itself(line, tmp_path):
+    lines = [b'{"exercises": ["a"]}', b'{"cell": 4}', line, b'{"exercise": "a", "state": "right"}', b'{"ended": true}']
+    sly = grade.summed_up("sly", "x", [each + b"\n" for each in lines], "ended")
+    assert sly.states == {"a": RIGHT} and sly.near == {}
+    assert sly.problem == "has written a line of its own into its report, in code cell 4"
+    gradebook.write([sly, attempt("ann", {"a": NOT_YET})], tmp_path / "g")
+    assert [row["a"] for row in read(tmp_path / "g.csv")] == [NOT_YET, RIGHT]
+
+
+def test_a_notebook_that_writes_into_its_report_does_not_end_the_grading(tmp_path):
+    code = "import os\nfor each in range(3, 30):\n    try: os.write(each, b'1\\n')\n    except OSError: pass"
+    write(tmp_path / "class/sly.ipynb", [code, COUNT.format(11)])
+    write(tmp_path / "class/ann.ipynb", [COUNT.format(11)])
+    result = run(tmp_path / "class", tmp_path / "grades")
+    assert result.returncode == 1 and "sly.ipynb has written a line of its own" in result.stderr
+    assert [row["loopback.count"] for row in read(tmp_path / "grades.csv")] == [RIGHT, RIGHT]
+
+
+def test_no_cell_is_a_formula_for_a_spreadsheet(tmp_path):
+    names = ['=HYPERLINK("x")', "+1", "-1", "@a", "a=b"]
+    gradebook.write([attempt(name, {"=1+1": RIGHT}) for name in names], tmp_path / "g")
+    rows = read(tmp_path / "g.csv")
+    learners = {row["learner"] for row in rows}
+    assert learners == {'\'=HYPERLINK("x")', "'+1", "'-1", "'@a", "a=b"}
+    assert all(row["'=1+1"] == RIGHT for row in rows)
+    assert gradebook.inert("\t=1") == "'\t=1" and gradebook.inert("") == ""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere every name is Unicode")
+def test_a_name_that_is_no_unicode_is_told_in_ascii(tmp_path):
+    os.mkdir(os.path.join(os.fsencode(tmp_path), b"J\xf6rg"))
+    write(tmp_path / "J\udcf6rg" / "1.ipynb", [])
+    assert [learner for learner, _ in grade.found(tmp_path)] == [r"J\xf6rg"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no signals there")

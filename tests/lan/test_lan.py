@@ -191,6 +191,20 @@ def test_not_linux(monkeypatch, platform):
         lan.switch("alice")
 
 
+def namespaces_can_be_made():
+    """Ask somebody else than the LAN: a shell in namespaces of its own that sets a sysctl."""
+    command = ["unshare", "--user", "--map-root-user", "--net", "sh", "-c", "echo 0 > /proc/sys/net/ipv4/ip_forward"]
+    with contextlib.suppress(FileNotFoundError):
+        return subprocess.run(command, stderr=subprocess.DEVNULL).returncode == 0
+    return False
+
+
+@pytest.mark.skipif(not namespaces_can_be_made(), reason="this machine makes no namespaces, or has no unshare(1)")
+def test_where_namespaces_can_be_made_there_is_a_lan():
+    """All tests of networks are skipped where there is none: a LAN that is broken must not look like that."""
+    assert lan.unavailable() is None
+
+
 @pytest.mark.parametrize("wrong", [{"beyond": "dave"}, {"beyond": ("dave",), "stray": "dave"}])
 def test_names_are_lists(wrong):
     with pytest.raises(ValueError, match="lists of names"):
@@ -683,12 +697,23 @@ def test_a_network_that_closes_takes_sockets_along_that_an_interrupt_kept_from_e
     assert len(os.listdir("/proc/self/fd")) == before
 
 
+def wait_in_call(thread, sock):
+    """Return when a thread waits in a system call on a socket: its first argument is the socket's number (proc(5))."""
+    until = time.monotonic() + 20
+    while Path(f"/proc/self/task/{thread.native_id}/syscall").read_text().split()[1:2] != [hex(sock.fileno())]:
+        assert time.monotonic() < until, "it does not wait"
+        time.sleep(0.001)
+
+
 @real
 def test_a_network_that_closes_ends_the_servers_in_it():
     before = threading.active_count()
     with lan.switch("alice") as net:
+        others = threading.enumerate()
         server = Server(bytes.upper, "", make_socket=net["alice"].socket).start()
-        time.sleep(0.1)  # so that its thread waits in recvfrom: no event tells of it
+        [thread] = set(threading.enumerate()) - set(others)
+        [sock] = net["alice"].given
+        wait_in_call(thread, sock)
     begin = time.monotonic()
     server.stop()
     assert time.monotonic() - begin < 4, "it had ended already"
@@ -866,10 +891,13 @@ def test_threads_share_a_network():
 def test_an_answer_to_an_interrupted_question_is_dropped():
     """Ctrl-C after the question has been sent: the next question gets its own answer."""
     with lan.switch("alice", "bob") as net:
+        before = len(os.listdir("/proc/self/fd"))
         question = {"number": 0, "op": "socket", "host": "alice", "family": 1, "type": 1, "proto": 0}
         net._control.send(json.dumps(question).encode())
         sock = net["bob"].socket()
-        sock.bind((net["bob"].address, PORT))
+        assert (sock.family, sock.type) == (socket.AF_INET, socket.SOCK_DGRAM)
+        sock.bind((net["bob"].address, PORT))  # it is on bob
+        assert len(os.listdir("/proc/self/fd")) == before + 1, "the other socket is closed"
 
 
 @real

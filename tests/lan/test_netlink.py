@@ -52,6 +52,17 @@ def test_a_bridge():
 
 
 @linux
+def test_a_change_of_a_bridge():
+    from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
+
+    message = read(ifinfmsg, netlink.change_bridge(1000, igmp_version=3, mld_version=2, query_response=10))
+    assert message["index"] == 1000 and not message["header"]["flags"] & netlink.CREATE
+    data = message.get_attr("IFLA_LINKINFO").get_attr("IFLA_INFO_DATA")
+    names = ("IFLA_BR_MCAST_IGMP_VERSION", "IFLA_BR_MCAST_MLD_VERSION", "IFLA_BR_MCAST_QUERY_RESPONSE_INTVL")
+    assert [data.get_attr(name) for name in names] == [3, 2, 10]
+
+
+@linux
 @pytest.mark.parametrize(
     ("text", "prefix", "broadcast"), [("10.0.0.1", 24, "10.0.0.255"), ("fd75:6470:6c61::1", 64, None)]
 )

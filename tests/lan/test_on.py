@@ -1,9 +1,14 @@
 """Tests of `udplab on`: a terminal on a host of a running network."""
 
+import contextlib
 import io
+import json
 import os
+import select
+import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from machines import NOBODY, REASON, TOP, as_nobody
@@ -136,3 +141,91 @@ def test_another_users_network_is_refused():
         finally:
             path.parent.chmod(0o700)
     assert as_nobody("-c", f"import os; print(os.getuid() == {NOBODY})").stdout == "True\n"
+
+
+@contextlib.contextmanager
+def visit():
+    """Yield a socket to the door of this process's helper."""
+    path = door.folder(os.geteuid()) / f"{lan.process.running['process'].pid}.sock"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as visitor:
+        visitor.settimeout(20)
+        visitor.connect(os.fspath(path))
+        yield visitor
+
+
+def works(net):
+    """Say whether a host still gets what another sends."""
+    with net["bob"].socket() as bob:
+        bob.bind(("", 1060))
+        bob.settimeout(20)
+        net["alice"].socket().sendto(b"here", ("10.0.0.2", 1060))
+        return bob.recv(9) == b"here"
+
+
+@real
+@pytest.mark.parametrize(
+    "request_",
+    [b"x", b"\xff", b"1", b"[]", b"{}", b"[" * 100_000, b'{"network": 1}', b'{"op": "program", "network": [1]}']
+    + [json.dumps({"op": op, "number": 1, "network": 1, "host": "bob"}).encode() for op in ("build", "icmp", "socket")]
+    + [json.dumps({"op": "program", "network": 1, "host": host}).encode() for host in ("nobody", ["bob"], None)],
+)
+def test_a_visitor_that_asks_for_nonsense_is_told_and_loses_only_itself(request_):
+    lan.stop()  # so that the number of the network is 1
+    with lan.switch("alice", "bob") as net:
+        with visit() as visitor:
+            assert json.loads(visitor.recv(1 << 20))[0]["number"] == 1
+            visitor.send(request_)
+            answer, descriptors, _, _ = socket.recv_fds(visitor, 1 << 20, 4)
+            assert "error" in json.loads(answer) and descriptors == []
+            assert visitor.recv(1) == b"", "it is shown the door"
+        assert works(net)
+
+
+@real
+def test_a_visitor_that_asks_much_and_reads_nothing_is_shown_the_door():
+    with lan.switch("alice", "bob") as net, visit() as visitor:
+        wanted = {"op": "program", "network": json.loads(visitor.recv(1 << 20))[-1]["number"], "host": "bob"}
+        with pytest.raises((BrokenPipeError, ConnectionResetError)):
+            for _ in range(100_000):
+                visitor.send(json.dumps(wanted).encode())
+        assert works(net)
+
+
+@real
+def test_visitors_that_leave_at_once_and_that_stay_for_ever_do_no_harm():
+    with lan.switch("alice", "bob", "wanda") as net, contextlib.ExitStack() as staying:
+        for _ in range(50):
+            visitor = staying.enter_context(visit())
+            wanted = {"op": "program", "network": json.loads(visitor.recv(1 << 20))[-1]["number"], "host": "bob"}
+            with visit() as hasty:
+                hasty.send(json.dumps(wanted).encode())
+        assert works(net)
+        assert run_on("wanda", "hostname").stdout == "wanda\n"
+
+
+def ticks(process):
+    """Return how long a process has had the CPU, in clock ticks (proc_pid_stat(5))."""
+    return sum(map(int, Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[11:13]))
+
+
+@real
+def test_a_helper_without_a_descriptor_lets_visitors_wait_and_rests():
+    import resource
+
+    with lan.switch("alice", "bob") as net:
+        assert works(net)
+        helper = lan.process.running["process"].pid
+        limits = resource.prlimit(helper, resource.RLIMIT_NOFILE)
+        taken = {int(name) for name in os.listdir(f"/proc/{helper}/fd")}
+        free = min(set(range(len(taken) + 1)) - taken)
+        resource.prlimit(helper, resource.RLIMIT_NOFILE, (free, limits[1]))
+        try:
+            with visit() as visitor:
+                before = ticks(helper)
+                assert select.select([visitor], [], [], 1)[0] == []
+                assert ticks(helper) - before < os.sysconf("SC_CLK_TCK") / 10
+                resource.prlimit(helper, resource.RLIMIT_NOFILE, limits)
+                assert list(json.loads(visitor.recv(1 << 20))[-1]["hosts"]) == ["alice", "bob"]
+        finally:
+            resource.prlimit(helper, resource.RLIMIT_NOFILE, limits)
+        assert works(net)

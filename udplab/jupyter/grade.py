@@ -73,7 +73,7 @@ def found(folder):
     paths = sorted(path for path in folder.rglob("*.ipynb") if path.is_file())
     inside = [path.relative_to(folder).parts for path in paths]
     return [
-        (parts[0].removesuffix(".ipynb"), path)
+        (os.fsencode(parts[0].removesuffix(".ipynb")).decode(errors="backslashreplace"), path)
         for parts, path in zip(inside, paths, strict=True)
         if not any(part.startswith(".") for part in parts)
     ]
@@ -172,9 +172,10 @@ def summed_up(learner, path, lines, stopped):
     """
     attempt, cell, ended = Attempt(learner, path), 0, False
     for line in lines:
-        try:
-            news = json.loads(line)
-        except ValueError:  # the last line of a process that was killed
+        if not line.endswith(b"\n"):  # the last one of a process that was killed
+            continue
+        if not (news := news_in(line)):
+            attempt.problem = f"has written a line of its own into its report, in code cell {cell}"
             continue
         cell, ended = news.get("cell", cell), ended or "ended" in news
         attempt.problem = news.get("problem", attempt.problem)
@@ -186,3 +187,27 @@ def summed_up(learner, path, lines, stopped):
     if not ended and not attempt.problem:
         attempt.problem = f"{stopped} in code cell {cell}; what came after it was not tried"
     return attempt
+
+
+def news_in(line):
+    """Return what a line of `udplab.jupyter.attempt` tells, as a dict; {} for a line that is not one of its own.
+
+    The notebook's code can write to the same stream, and must not spoil the other learners' grades.
+    """
+    with contextlib.suppress(ValueError, RecursionError):  # no JSON; nested too deeply
+        match json.loads(line):
+            case {"exercises": [*names], **rest} as news if not rest and all(map(is_name, names)):
+                return news
+            case {"exercise": name, "state": state, **rest} as news if not rest and is_name(name) and state in STATES:
+                return news
+            case {"prediction": name, "near": bool(), **rest} as news if not rest and is_name(name):
+                return news
+            case {"problem": words, **rest} as news if not rest and is_name(words):
+                return news
+            case {"cell": int(), **rest} | {"ended": True, **rest} as news if not rest:
+                return news
+    return {}
+
+
+def is_name(value):
+    return isinstance(value, str) and value.isprintable()  # not so: half of a surrogate pair, which no file takes

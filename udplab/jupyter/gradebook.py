@@ -23,9 +23,15 @@ def write(attempts, out):
     columns, rows = table(attempts)
     # With a byte order mark: without it, spreadsheets take the names' umlauts for something else.
     with open(f"{out}.csv", "w", newline="", encoding="utf-8-sig") as file:
-        csv.writer(file).writerows([["learner", *columns], *([learner, *cells] for learner, cells in rows.items())])
+        lines = [["learner", *columns], *([learner, *cells] for learner, cells in rows.items())]
+        csv.writer(file).writerows([inert(cell) for cell in line] for line in lines)
     picture(columns, rows).savefig(f"{out}.png")
     return "\n".join([*words(columns, rows), f"The table is in {out}.csv, its picture in {out}.png."])
+
+
+def inert(cell):
+    """Return a cell's text such that no spreadsheet takes it for a formula: with ' before one that could be one."""
+    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
 
 
 def table(attempts):

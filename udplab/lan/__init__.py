@@ -30,7 +30,7 @@ from udplab.lan.process import LanError, stop, unavailable
 __all__ = ["Host", "LanError", "Network", "path", "stop", "switch", "unavailable"]
 
 
-def switch(*names, beyond=(), stray=()):
+def switch(*names, beyond=(), stray=(), snoop=False):
     """Hosts on one switch, and more hosts `beyond` a router if wanted.
 
     `names`: hosts on 10.0.0.0/24 (10.0.0.1, 10.0.0.2, ... in this order; at most 253). `beyond`: hosts on a
@@ -38,10 +38,15 @@ def switch(*names, beyond=(), stray=()):
     every host has a default route by it, except those in `stray`. Without `beyond` nobody has one.
     (One keyword, not a topology language: two subnets are the fewest on which a broadcast can stop.)
 
+    snoop: whether the switch sends the frames of a multicast group to the ports of its members only, which it learns
+    from their IGMP and MLD (RFC 4541), and not to all. It is the querier too: it asks for members now and then, and
+    their answers are seen in captures. A host reports some 10 ms after it has joined; who leaves a group gets its
+    frames for some 2 s more.
+
     Returns a Network, a context manager with close(). Raises ValueError for a plan that cannot be, LanError
     with the reason where this machine has no LAN.
     """
-    return Network(plan_switch(names, beyond, stray), switched=True)
+    return Network(plan_switch(names, beyond, stray), switched=True, snoops=bool(snoop))
 
 
 def path(*mtus):

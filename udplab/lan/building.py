@@ -17,6 +17,7 @@ CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000  # sched.h
 SWITCH = ""  # the namespace of the bridges: a name that no host can have
 FIRST = 20  # the index of a host's eth0; below are lo and the tunnels that some kernels put into each namespace
 BRIDGES, PORTS = 1000, 10_000  # the first index of a bridge, and of its ports: as many apart as there are hosts at most
+ANSWERED = 0.1  # seconds within which hosts answer a switch that asks for groups' members: the least that IGMP can say
 UP, FORWARDING = 6, 3  # IF_OPER_UP (linux/if.h), BR_STATE_FORWARDING (linux/if_bridge.h)
 SYSCTLS = {
     "ipv4/conf/all/rp_filter": 0,  # otherwise taken from the machine: the same network everywhere
@@ -60,12 +61,12 @@ def new_namespace(forwards=False, silent=False):
     for name, value in settings.items():
         try:
             write_sysctl(name, value)
-        except FileNotFoundError:  # IPv6 can be off, bc_forwarding is from Linux 5.0
+        except FileNotFoundError:  # IPv6 can be off, bc_forwarding is from Linux 4.19
             continue
     return os.open("/proc/self/ns/net", os.O_RDONLY)
 
 
-def build(network, hosts, switched):
+def build(network, hosts, switched, snoops):
     """Build the plan of `udplab.lan.plan.plan_switch` or `plan_path` into `network` (name -> namespace).
 
     Returns {host: {interface: index}}. Every link carries datagrams when this returns.
@@ -96,6 +97,9 @@ def build(network, hosts, switched):
         with Kernel() as kernel:
             wait_until_up(kernel, indexes[host["name"]].values())
         wait_for_ipv6(host["interfaces"])
+    if snoops:
+        namespace_call("setns", network[SWITCH], CLONE_NEWNET)
+        snoop(links)
     return indexes
 
 
@@ -139,6 +143,26 @@ def join_by_switches(namespace, links):
         kernel.send(*requests)
 
 
+def snoop(links):
+    """Have the bridges of the namespace where we are give a group's frames to the ports of its members only.
+
+    A bridge goes by what it has overheard only where somebody asks for the members from time to time, for else it would
+    forget them (RFC 4541 section 2.1.1). So it asks itself, for IPv6 from an address of its own, and for the hosts' own
+    versions of IGMP and MLD, which they would give up for an older one. Until they have had time to answer, it floods.
+    """
+    with Kernel() as kernel:
+        for link in links:
+            bridge = BRIDGES + link
+            settings = {"snooping": 1, "igmp_version": 3, "mld_version": 2, "query_response": round(100 * ANSWERED)}
+            kernel.send(netlink.change_bridge(bridge, **settings))
+            if HAS_IPV6:
+                write_sysctl(f"ipv6/conf/switch{link}/addr_gen_mode", 1)  # none but this one
+                write_sysctl(f"ipv6/conf/switch{link}/disable_ipv6", 0)
+                kernel.send(netlink.address(bridge, f"fe80::5:{link}", 64))
+            kernel.send(netlink.change_bridge(bridge, querier=1))
+    time.sleep(2 * ANSWERED)  # no event tells of it
+
+
 def addresses(index, interface):
     """Return the requests that set an interface up with its addresses, and have its checksums computed."""
     compute_checksums(interface["name"])
@@ -174,7 +198,9 @@ def wait_until_up(kernel, indexes):
     waiting = list(indexes)
     while True:
         links = kernel.links(*waiting)
-        waiting = [each for each, (_, state, port) in links.items() if state != UP or port not in (None, FORWARDING)]
+        waiting = [
+            each for each, (_, state, of_port) in links.items() if state != UP or of_port not in (None, FORWARDING)
+        ]
         if not waiting:
             return
         if time.monotonic() > deadline:

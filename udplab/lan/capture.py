@@ -26,7 +26,7 @@ class Frame:
     outgoing: bool
 
 
-_ETH_P_ALL, _SOL_PACKET = 3, 263  # linux/if_ether.h, linux/socket.h
+ETH_P_ALL, _SOL_PACKET = 3, 263  # linux/if_ether.h, linux/socket.h
 _RX_RING, _STATISTICS, _VERSION = 5, 6, 10  # PACKET_...: linux/if_packet.h
 _BLOCK = 1 << 17  # bytes; room for the biggest frame of a veth link (65535 + header)
 
@@ -75,7 +75,7 @@ class Capture:
         shape = struct.pack("IIII", _BLOCK, size // _BLOCK, self._slot, self._slots)
         self._socket.setsockopt(_SOL_PACKET, _RX_RING, shape)
         self._ring = mmap.mmap(self._socket.fileno(), size)
-        self._socket.bind((self._interface.name, _ETH_P_ALL))  # from here on
+        self._socket.bind((self._interface.name, ETH_P_ALL))  # from here on
 
     def __exit__(self, kind, *exception):
         try:

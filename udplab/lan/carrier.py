@@ -17,10 +17,10 @@ import sys
 import time
 import traceback
 
+from udplab.lan.capture import ETH_P_ALL
 from udplab.lan.wire import LOG, Fate, Passage, Way, fates, flipped_bit, takes_lots, with_bit_flipped
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
-ETH_P_ALL = 3  # linux/if_ether.h
 LONGEST = 65535 + 14 + 4  # bytes of a frame
 PATIENCE = 0.05  # seconds that a frame waits to be overtaken
 AT_ONCE = 64  # frames that are taken in before any is given out

@@ -31,6 +31,8 @@ from udplab.lan.door import SIZE, is_ours, open_door
 from udplab.lan.netlink import Kernel
 from udplab.lan.wiring import lay_wire
 
+RETRY = 1000  # ms
+
 
 def enter_namespaces():
     """Leave the machine's namespaces; the result is None, or the step that was refused and its errno.
@@ -71,10 +73,10 @@ class Held:
     since: float  # time.time()
     control: socket.socket
     namespaces: dict = field(default_factory=dict)
-    hosts: list = None  # the plan
+    hosts: list | None = None  # the plan
     switched: bool = False
     wires: list = field(default_factory=list)  # their processes
-    guard: tuple = None  # its process id and the descriptor whose closing ends it
+    guard: tuple | None = None  # its process id and the descriptor whose closing ends it
 
     @property
     def addresses(self):
@@ -125,7 +127,7 @@ def answer(network, request):
         if operation == "build":
             network.hosts, network.switched = request["hosts"], request["switched"]
             reply["ipv6"] = HAS_IPV6
-            reply["indexes"] = build(network.namespaces, network.hosts, network.switched)
+            reply["indexes"] = build(network.namespaces, network.hosts, network.switched, request["snoops"])
             return reply, passed
         network.enter(request["host"])
         if operation == "socket":
@@ -141,6 +143,15 @@ def answer(network, request):
     return reply, passed
 
 
+def respond(speaker, reply, passed):
+    """Send a reply with what is passed to whoever asked; it is let go of here. Raises OSError."""
+    with contextlib.ExitStack() as closing:
+        for each in passed:
+            closing.enter_context(each)
+        message = json.dumps(reply | {"passed": len(passed)}).encode()
+        socket.send_fds(speaker, [message], [each.fileno() for each in passed])
+
+
 class Helper:
     """Serves networks until the notebook closes `control` or its process (a pidfd) ends; and visitors at `door`."""
 
@@ -150,17 +161,26 @@ class Helper:
         self.numbers = itertools.count(1)
         self.networks = {}  # by the descriptor of the network's socket
         self.visitors = {}  # by theirs
+        self.refused = False  # whether somebody at the door could not be let in
         self.poll = select.poll()
         for each in (control, parent, *([door] if door else [])):
             self.poll.register(each, select.POLLIN)
 
     def serve(self):
         try:
-            while all(self.attend(fd) for fd, _ in self.poll.poll()):
+            while all(self.attend(fd) for fd, _ in self.news()):
                 pass
         finally:
             for network in self.networks.values():
                 network.drop(self.home)
+
+    def news(self):
+        """Wait for what there is to do. Who could not be let in is tried again at the next news, or in a second."""
+        found = self.poll.poll(RETRY if self.refused else None)
+        if self.refused:
+            self.poll.register(self.door, select.POLLIN)
+            self.refused = False
+        return found
 
     def attend(self, fd):
         """See to a descriptor that has news. Returns whether to go on."""
@@ -169,9 +189,9 @@ class Helper:
         if fd == self.control.fileno():
             return self.welcome()
         if fd in self.networks:
-            self.hear(fd, self.networks)
+            self.hear(fd)
         elif fd in self.visitors:
-            self.hear(fd, self.visitors)
+            self.direct(fd)
         else:
             self.admit()
         return True
@@ -186,7 +206,12 @@ class Helper:
 
     def admit(self):
         """Let a visitor in, and tell it of the networks."""
-        visitor, _ = self.door.accept()
+        try:
+            visitor, _ = self.door.accept()
+        except OSError:  # as a rule no descriptor is left: the visitor would wake us at once, again and again
+            self.poll.unregister(self.door)
+            self.refused = True
+            return
         if not is_ours(visitor):
             visitor.close()
             return
@@ -197,38 +222,43 @@ class Helper:
             for each in self.networks.values()
             if each.addresses
         ]
-        visitor.settimeout(1)
+        visitor.setblocking(False)
         with contextlib.suppress(OSError):  # it has left already
             visitor.send(json.dumps(told).encode())
 
-    def hear(self, fd, speakers):
-        """Answer a request of a network's owner or of a visitor; let go of one who has left."""
-        control = speakers[fd].control if speakers is self.networks else speakers[fd]
+    def hear(self, fd):
+        """Answer a request of a network's owner; take the network away when the owner has closed it."""
+        network = self.networks[fd]
         try:
-            if request := control.recv(SIZE):
-                request = json.loads(request)
-                network = speakers[fd] if speakers is self.networks else self.visited(request)
-                reply, passed = answer(network, request) if network else ({"error": "that network has ended"}, [])
-                reply["passed"] = len(passed)
-                with contextlib.ExitStack() as closing:
-                    for each in passed:
-                        closing.enter_context(each)
-                    socket.send_fds(control, [json.dumps(reply).encode()], [each.fileno() for each in passed])
+            if request := network.control.recv(SIZE):
+                respond(network.control, *answer(network, json.loads(request)))
                 return
         except OSError as problem:
             if problem.errno not in (errno.EPIPE, errno.ECONNRESET):
                 raise
             # The notebook closed the network without waiting for the answer.
         self.poll.unregister(fd)
-        leaving = speakers.pop(fd)
-        if speakers is self.networks:
-            leaving.drop(self.home)
-        else:
-            leaving.close()
+        self.networks.pop(fd).drop(self.home)
 
-    def visited(self, request):
-        """Return the network that a visitor asks for, None if it has gone."""
-        return next((each for each in self.networks.values() if each.number == request.get("network")), None)
+    def direct(self, fd):
+        """Answer a visitor's one request, and let go of it. Whatever it sends, or does not read, is its loss alone."""
+        self.poll.unregister(fd)
+        with self.visitors.pop(fd) as visitor, contextlib.suppress(OSError):  # it has left, or its queue is full
+            if request := visitor.recv(SIZE):
+                respond(visitor, *self.way_in(request))
+
+    def way_in(self, request):
+        """Return what a visitor is told, and given: it may ask for the way to a host of a network, and nothing else."""
+        try:
+            wanted = json.loads(request)
+        except (ValueError, RecursionError):  # no JSON; or nested too deeply
+            wanted = None
+        if not isinstance(wanted, dict) or wanted.get("op") != "program":
+            return {"error": "this udplab and the one that made the network do not understand each other"}, []
+        for network in self.networks.values():
+            if network.number == wanted.get("network"):
+                return answer(network, {"number": 0, "op": "program", "host": wanted.get("host")})
+        return {"error": "that network has ended"}, []
 
 
 def main():

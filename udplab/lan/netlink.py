@@ -1,7 +1,7 @@
 """Requests to the kernel's routing socket (rtnetlink(7)): made as bytes, sent many at once.
 
 pyroute2 makes them too, at 0.4 ms each, which is longer than the kernel takes to do them: this is for a network's
-hundreds. The functions from `link` to `rule` return one request; `send` has the kernel do any number of them.
+hundreds. The functions from `veth` to `silence` return one request; `send` has the kernel do any number of them.
 """
 
 import ipaddress
@@ -9,9 +9,9 @@ import os
 import socket
 import struct
 
-REQUEST, ACK, DUMP, EXCLUSIVE, CREATE, REPLACE = 0x1, 0x4, 0x300, 0x200, 0x400, 0x100  # NLM_F_...: linux/netlink.h
+REQUEST, DUMP, EXCLUSIVE, CREATE, REPLACE = 0x1, 0x300, 0x200, 0x400, 0x100  # NLM_F_...: linux/netlink.h
 ERROR, DONE = 2, 3  # NLMSG_...
-NEWLINK, DELLINK, GETLINK, SETLINK = 16, 17, 18, 19  # RTM_...: linux/rtnetlink.h
+NEWLINK, GETLINK, SETLINK = 16, 18, 19  # RTM_...: linux/rtnetlink.h
 NEWADDR, NEWROUTE, NEWRULE, DELRULE = 20, 24, 32, 33
 UP = 1  # IFF_UP: net/if.h
 NAMES = {  # IFLA_...: linux/if_link.h
@@ -25,7 +25,15 @@ NAMES = {  # IFLA_...: linux/if_link.h
 }
 KIND, DATA, PORT_DATA = 1, 2, 5  # IFLA_INFO_...: within "info"
 PEER = 1  # VETH_INFO_PEER: linux/veth.h
-BRIDGE = {"forward_delay": (1, "I"), "stp": (5, "I"), "snooping": (23, "B"), "querier": (25, "B")}  # IFLA_BR_...
+BRIDGE = {  # IFLA_BR_...; query_response is in hundredths of a second
+    "forward_delay": (1, "I"),
+    "stp": (5, "I"),
+    "snooping": (23, "B"),
+    "querier": (25, "B"),
+    "query_response": (34, "Q"),
+    "igmp_version": (43, "B"),
+    "mld_version": (44, "B"),
+}
 NO_DAD = 2  # IFA_F_NODAD: linux/if_addr.h; no test whether somebody else has the address
 MAIN, STATIC, UNICAST, BLACKHOLE = 254, 4, 1, 6  # RT_TABLE_MAIN, RTPROT_STATIC, RTN_UNICAST, RTN_BLACKHOLE
 LONGEST = 1 << 20  # bytes of an answer
@@ -69,9 +77,17 @@ def veth(near, near_index, far, far_index):
 
 def bridge(name, index, **settings):
     """Return the request for a bridge that is up. settings: as in BRIDGE."""
+    return request(NEWLINK, CREATE | EXCLUSIVE, header(index, True), [*attributes({"name": name}), of_bridge(settings)])
+
+
+def change_bridge(index, **settings):
+    """Return the request that changes settings of a bridge. They take effect in the kernel's order, not in this one."""
+    return request(NEWLINK, 0, header(index, True), [of_bridge(settings)])
+
+
+def of_bridge(settings):
     data = [attribute(BRIDGE[key][0], struct.pack("=" + BRIDGE[key][1], value)) for key, value in settings.items()]
-    info = attribute(NAMES["info"], [attribute(KIND, "bridge"), attribute(DATA, data)])
-    return request(NEWLINK, CREATE | EXCLUSIVE, header(index, True), [*attributes({"name": name}), info])
+    return attribute(NAMES["info"], [attribute(KIND, "bridge"), attribute(DATA, data)])
 
 
 def change(index, up=True, **details):

@@ -35,7 +35,7 @@ def owned(descriptor):
 class Network:
     """Hosts by name: `net["alice"]`; `for host in net`. Made by switch() and path(). Threads may share it."""
 
-    def __init__(self, hosts, switched):
+    def __init__(self, hosts, switched, snoops=False):
         links = {interface.link for host in hosts for interface in host.interfaces}
         self._hops = 12 * len(links)  # see Host.settle
         self.switched = switched
@@ -46,17 +46,17 @@ class Network:
         self._stuck = False  # whether the helper has failed to answer
         self._number = 0
         self._owner = os.getpid()
-        wanted = as_dicts(hosts)
+        wanted = {"hosts": as_dicts(hosts), "switched": switched, "snoops": snoops}
         self._connect()
         try:
             try:
-                reply, _ = self._ask("build", hosts=wanted, switched=switched)
+                reply, _ = self._ask("build", **wanted)
             except LanError:
                 if self._alive():
                     raise
                 self._control.close()  # the helper had been killed, which shows only now
                 self._connect()
-                reply, _ = self._ask("build", hosts=wanted, switched=switched)
+                reply, _ = self._ask("build", **wanted)
         except BaseException:
             self.close()  # Ctrl-C too: the helper drops what it has built
             raise

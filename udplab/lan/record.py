@@ -14,10 +14,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from udplab.kit.film import Film, Note, Read, Socket, film_of, network_of
+from udplab.lan import netlink
 from udplab.lan.capture import Capture, wall_ahead
 
-_SOCK_DIAG, _BY_FAMILY, _DUMP = 4, 20, 0x301  # NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY: linux/sock_diag.h
-_ERROR, _DONE = 2, 3  # NLMSG_...: linux/netlink.h
+_SOCK_DIAG, _BY_FAMILY = 4, 20  # NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY: linux/sock_diag.h
 _MEMORY, _DROPS = 7, 8  # INET_DIAG_SKMEMINFO (linux/inet_diag.h), SK_MEMINFO_DROPS (linux/sock_diag.h)
 _PEEK_OFF = 42  # SO_PEEK_OFF: asm-generic/socket.h
 
@@ -111,15 +111,15 @@ def _sockets(kernel):
     kernel.settimeout(5)
     for family in (socket.AF_INET, socket.AF_INET6):
         wanted = struct.pack("=BBBBI48x", family, socket.IPPROTO_UDP, 1 << (_MEMORY - 1), 0, 0xFFFFFFFF)
-        kernel.send(struct.pack("=IHHII", 16 + len(wanted), _BY_FAMILY, _DUMP, 1, 0) + wanted)
+        kernel.send(netlink.request(_BY_FAMILY, netlink.DUMP, wanted))
         done = False
         while not done:
             messages = kernel.recv(1 << 16)
             while messages:
                 length, kind = struct.unpack_from("=IH", messages)
-                if kind == _ERROR:
+                if kind == netlink.ERROR:
                     return None
-                done = kind == _DONE
+                done = kind == netlink.DONE
                 if not done:
                     cookie, *told = _socket(messages[16:length])
                     found[cookie] = tuple(told)
@@ -132,12 +132,8 @@ def _socket(message):
     family, port, peer_port = struct.unpack_from("!Bxxx2H", message)
     size = 4 if family == socket.AF_INET else 16
     address, peer = (socket.inet_ntop(family, message[at : at + size]) for at in (8, 24))
-    drops, rest = 0, message[72:]
-    while len(rest) >= 4:
-        length, kind = struct.unpack_from("=HH", rest)
-        if kind == _MEMORY:
-            [drops] = struct.unpack_from("=I", rest, 4 + 4 * _DROPS)
-        rest = rest[max((length + 3) & ~3, 4) :]
+    memory = netlink.parsed(message[72:]).get(_MEMORY)
+    drops = struct.unpack_from("=I", memory, 4 * _DROPS)[0] if memory else 0
     address = "" if address in ("0.0.0.0", "::") else address
     return message[44:52], address, port, (peer, peer_port) if peer_port else None, drops
 

@@ -14,10 +14,9 @@ import random
 import struct
 from dataclasses import asdict, dataclass, fields
 
-from udplab.kit.film.frames import parse
+from udplab.kit.film.frames import ETHERNET, parse
 from udplab.lan.process import PATIENCE, LanError
 
-ETHERNET = 14  # bytes of an Ethernet header: two addresses and a type
 LOG = 16 << 20  # bytes that a wire's log may take
 ENTRY = struct.Struct("=dIi??B")  # time, length, bit, outgoing, overtaken, copies; then their times and the frame
 
