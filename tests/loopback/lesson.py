@@ -9,7 +9,7 @@ from udplab.loopback import panel, plots
 from udplab.loopback.experiments import Burst
 
 NOTEBOOK = "2-1-loopback.ipynb"
-NEEDS_LAN = False
+NEEDS_LAN = True
 SPREAD, FEW, LOST = [16e-6, 20e-6, 300e-6], [20e-6], math.nan
 
 

@@ -7,7 +7,7 @@ import time
 from udplab.kit.calm import uninterrupted
 from udplab.kit.exercise import printed, said
 from udplab.kit.server import Server
-from udplab.kit.sockets import HOST, LARGEST, queued, udp_socket
+from udplab.kit.sockets import HOST, LARGEST, MAX_BYTES, arrivals, queued, udp_socket
 from udplab.kit.watched import Running, WaitedOn, outcome
 from udplab.kit.words import brief, shown
 from udplab.loopback import listing
@@ -166,8 +166,7 @@ def _served(call, address, one, two):
     for asker, question in ((one, b"1"), (two, b"22")):
         if problem := _answered(call, address, asker, question, question):
             return f"Two clients asked at the same time. {problem}"
-    time.sleep(0.05)
-    more = [*queued(one), *queued(two)]
+    more = [data for data, _ in arrivals(one, 0.05)] + queued(two)
     return f"Each question wants one answer. {len(more)} more came, such as {shown(more[0])}." if more else None
 
 
@@ -185,7 +184,7 @@ def _answered(call, address, asker, question, before):
     while (left := deadline - time.monotonic()) > 0:
         try:
             asker.settimeout(min(left, 0.1))  # a server that has ended is not waited for
-            got, peer = asker.recvfrom(65535)
+            got, peer = asker.recvfrom(MAX_BYTES)
         except TimeoutError:
             if not call.over:
                 continue

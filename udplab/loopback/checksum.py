@@ -4,9 +4,10 @@ import ipaddress
 import struct
 
 from udplab.kit.exercise import expect
+from udplab.kit.sockets import PORT
 from udplab.kit.words import brief, shown
 
-PORTS = 5000, 1060
+PORTS = 5000, PORT
 
 
 def kernel_datagrams(payloads):

@@ -168,12 +168,8 @@ log_line = Exercise(
 )
 
 
-def _client(ask):
-    return checks.client(ask)
-
-
 client = Exercise(
-    _client,
+    checks.client,
     "Your client survives a silent server and strangers.",
     [
         "recvfrom also says who sent the datagram. And when has half a second passed since the question?",
@@ -186,12 +182,8 @@ client = Exercise(
 )
 
 
-def _server(serve):
-    return checks.server(serve)
-
-
 server = Exercise(
-    _server,
+    checks.server,
     "You have written listing 2-1. It answered two clients, bytes that are no text, nothing at all, and 65,507 bytes.",
     [
         "recvfrom gives two things. A server that has answered waits for the next question.",

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from udplab.kit.picture import BLUE, GREEN, GREY, PURPLE, RED, below, micros, plain, your_line
+from udplab.kit.sockets import LARGEST
 
 
 def over_time(ax, times, before=()):
@@ -110,7 +111,7 @@ def kept(ax, bursts, you=None):
     your_line(ax, you, f"{you:,}" if you is not None else "")
     ax.set(xlabel="payload in bytes", ylabel="datagrams", title="What a full receive queue keeps (log scales)")
     ax.set(xscale="log", yscale="log", ylim=(1, 2 * max(bursts[0].sent, you or 0)))
-    plain(ax.xaxis, [1, 10, 100, 1000, 10_000, 65_507])
+    plain(ax.xaxis, [1, 10, 100, 1000, 10_000, LARGEST])
     plain(ax.yaxis, [1, 10, 100, bursts[0].sent])
     below(ax)
     return "\n".join(map(fate, bursts))
