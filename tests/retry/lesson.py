@@ -43,9 +43,9 @@ PLOTS = {
     "tries, many": lambda ax: tries(ax, 1, 0.05, 16),
     "tries, at once": lambda ax: tries(ax, 0, 0.01, 0.16),
     "schedule": lambda ax: plots.schedule(ax, WAITS, asked(0.6).outcome),
-    "schedule, none answered": lambda ax: plots.schedule(ax, WAITS, asked(1).outcome, you=2),
+    "schedule, none answered": lambda ax: plots.schedule(ax, WAITS, asked(1).outcome, you=2000),
     "schedule, a tenth": lambda ax: plots.schedule(
-        ax, list(policies.exponential(0.01, 0.2)), asked(1, 0.01, 0.2).outcome, you=0.31
+        ax, list(policies.exponential(0.01, 0.2)), asked(1, 0.01, 0.2).outcome, you=310
     ),
     "silences": lambda ax: plots.silences(ax, {"silent": asked(1).outcome, "dead port": asked(1).outcome}),
     "how often sent": lambda ax: plots_of_many.how_often(ax, [asked(0.5)] * 1000, 0.5, 5),

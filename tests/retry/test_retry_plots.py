@@ -42,7 +42,7 @@ def test_tries_cross_out_what_was_lost(ax):
     words = plots.tries(ax, OUTCOME, FATES)
     assert crosses(ax) == [0.5, 0.5]
     texts = [text.get_text() for text in ax.texts]
-    assert texts.count("waits 0.1 s") == texts.count("waits 0.2 s") == 1
+    assert texts.count("waits 100 ms") == texts.count("waits 200 ms") == 1
     brackets = [text for text in ax.texts if getattr(text, "xyann", (0,))[0] == -0.07]
     assert [text.xy[1] - text.xyann[1] for text in brackets] == pytest.approx([0.1, 0.2]), "to scale"
     assert words.splitlines() == [
@@ -68,7 +68,7 @@ def test_tries_of_one_instant(ax):
 
 
 def test_schedule(ax):
-    words = plots.schedule(ax, [0.1, 0.2], NONE, you=0.25)
+    words = plots.schedule(ax, [0.1, 0.2], NONE, you=250)
     assert [bar.get_width() for bar in ax.patches] == pytest.approx([100, 200, 100, 200])
     assert [bar.get_x() for bar in ax.patches] == pytest.approx([0, 100, 0, 100])
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["0", "100", "300"]

@@ -7,7 +7,7 @@ from udplab.kit.exercise import expect, printed
 from udplab.kit.paper import Clock, Enough, Paper
 from udplab.kit.paper_waits import on_paper
 from udplab.kit.server import Server
-from udplab.kit.sockets import connect
+from udplab.kit.sockets import MAX_BYTES, connect
 from udplab.kit.watched import Endless, outcome
 from udplab.kit.words import brief, shown
 from udplab.retry import listing
@@ -159,7 +159,7 @@ def _on_a_server(respond):
             for _ in range(2):
                 sock.send(token + message)
                 try:
-                    got = sock.recv(65535)
+                    got = sock.recv(MAX_BYTES)
                 except TimeoutError:
                     return f"In a server, no answer came to {message!r}."
                 if got != b"done: " + message:

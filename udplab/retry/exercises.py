@@ -104,12 +104,8 @@ give_up = Exercise(
 )
 
 
-def _deadline(ask):
-    return checks.deadline(ask)
-
-
 deadline = Exercise(
-    _deadline,
+    checks.deadline,
     "The deadline is a point in time, so no flood can move it.",
     [
         "settimeout() counts from each recv anew. What should it count from?",
@@ -194,12 +190,8 @@ read = Exercise(
 )
 
 
-def _once(respond):
-    return checks.once(respond)
-
-
 once = Exercise(
-    _once,
+    checks.once,
     "Each order is executed once, and answered as often as it is asked. This is called at-most-once execution.",
     [
         "A request that comes again has the same token as before. What do you have to keep?",

@@ -75,8 +75,22 @@ def pause(sock, seconds):
 
 def give_ups(loss, both, count=1000, seed=1):
     """Return how many of `count` questions get no answer; `both`: whether answers are lost as often as requests."""
-    trials = asked(count, list(policies.exponential()), loss, loss if both else 0.0, seed=seed)
+    return unanswered(asked(count, list(policies.exponential()), loss, loss if both else 0.0, seed=seed))
+
+
+def unanswered(trials):
+    """Return how many of the questions got no answer."""
     return sum(trial.outcome.answer is None for trial in trials)
+
+
+def sends_in_all(trials):
+    """Return how often the questions were sent, all together."""
+    return sum(len(trial.outcome.attempts) for trial in trials)
+
+
+def sends_in_vain(delays):
+    """Return how often one question is sent to a server that never answers; delays: as in `ask_often`."""
+    return sends_in_all(asked(1, delays, loss=1.0))
 
 
 def spent(outcome):
@@ -88,6 +102,11 @@ def mean_time(trials):
     """Return how many seconds the questions with an answer took, on average."""
     times = [spent(trial.outcome) for trial in trials if trial.outcome.answer is not None]
     return sum(times) / len(times)
+
+
+def fastest(results):
+    """Return the name of the shortest mean time; results: a dict from a policy's name to its `Trial`s."""
+    return min(results, key=lambda name: mean_time(results[name]))
 
 
 # --- Late answers ---
@@ -160,14 +179,14 @@ class Herd:
 def herd(delays, clients=100, capacity=10, step=0.01, queue_bytes=8192, seed=1):
     """Let all clients fail at time 0 and try again as their policies say; return the `Herd`.
 
-    delays: a function that returns a policy, called with a seeded generator
+    delays: a list of waits in seconds, or a function that returns a policy, called with a seeded generator
     capacity: datagrams that the server reads in a step; queue_bytes: its receive buffer, as asked for (SO_RCVBUF)
 
     The datagrams and the queue are real, the time goes in steps: in each, the clients whose wait is over send, then
     the server reads. So the result does not depend on how busy this machine is.
     """
     rng = random.Random(f"{seed} herd")
-    policies = [iter(delays(rng)) for _ in range(clients)]
+    policies = [iter(delays(rng) if callable(delays) else delays) for _ in range(clients)]
     due = {client: round(next(policy) / step) for client, policy in enumerate(policies)}
     arrived, served, left, sent, read = [], [], 0, {}, {}
     kind = socket.AF_INET, socket.SOCK_DGRAM

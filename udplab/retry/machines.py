@@ -2,16 +2,20 @@
 
 import contextlib
 import dataclasses
+import select
 import subprocess
 
 from udplab import lan
 from udplab.kit.compared import compared
-from udplab.kit.film.flight import Film
+from udplab.kit.film.flight import ARRIVED, DELIVERED, Film
 from udplab.kit.film.told import Hop, model
+from udplab.kit.sockets import HEADERS
 from udplab.lan.plan import plan_switch
+from udplab.retry.request import new_token
 
 PROGRAM = "python", "-m", "udplab.retry"
-QUESTION, ANSWER = 21 + 23 + 28, 21 + 27 + 28  # bytes of the two packets: request ID, message, headers of IPv4 and UDP
+HEARD = "Your data was 23 bytes long"
+QUESTION, ANSWER = (len(new_token()) + size + HEADERS for size in (23, len(HEARD)))  # bytes of the two packets
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,20 +30,22 @@ class Visit:
     film: Film
 
 
-def on_two_machines(delay=0.02, loss=0.1, seed=1):
+def on_two_machines(delay=0.02, loss=0.1, seed=5):
     """Run the listing's server on bob and its client on alice; return `Compared` `Visit`s.
 
-    delay: seconds that the wire to alice takes, each way; loss: the share of frames that it loses; seed: of its lots
+    delay: seconds that the wire to alice takes, each way; loss: the share of frames that it loses; seed: of its lots;
+        with 5 the first frame is lost
     The prediction is the shortest visit: nothing is lost, neither by the wire nor by the server on purpose.
     """
-    return compared(predict_visit(), _visit, delay, loss, seed)
+    visit = compared(None, _visit, delay, loss, seed)
+    return dataclasses.replace(visit, predicted=predict_visit(visit.reason or "the shortest visit"))
 
 
-def predict_visit():
-    """Return the `Visit` in which the first question is answered."""
+def predict_visit(reason):
+    """Return the `Visit` in which the first question is answered; reason: why it is only predicted, in words."""
     hops = [Hop("alice", "bob", QUESTION, fate="delivered"), Hop("bob", "alice", ANSWER, fate="delivered")]
-    said = "Waiting up to 0.1 seconds for a reply\nThe server says b'Your data was 23 bytes long'\n"
-    return Visit(said, model(plan_switch(("alice", "bob")), hops, "no measurement", switched=True))
+    said = f"Waiting up to 0.1 seconds for a reply\nThe server says {HEARD.encode()!r}\n"
+    return Visit(said, model(plan_switch(("alice", "bob")), hops, reason, switched=True))
 
 
 def _visit(delay, loss, seed):
@@ -47,7 +53,7 @@ def _visit(delay, loss, seed):
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     with lan.switch("alice", "bob") as net, net["bob"].start(*PROGRAM, "server", "0.0.0.0", **pipes) as server:
         try:
-            server.stdout.readline()  # it listens
+            select.select([server.stdout], [], [], 10)  # until it says that it listens, or why not
             net.wire("alice", delay=delay)
             with net["alice"].socket() as first, contextlib.suppress(ConnectionRefusedError):
                 first.settimeout(5)  # nobody has the port: when that is told, ARP is done with, before the film
@@ -59,4 +65,9 @@ def _visit(delay, loss, seed):
                 client = net["alice"].run(*PROGRAM, "client", "bob", **pipes)
         finally:
             server.terminate()
-    return Visit(client.stdout, film.only("UDP"))
+    film = film.only("UDP")
+    if HEARD in client.stdout:  # the program and its socket have ended when the film looks for them
+        for each in film:
+            if each.fate == ARRIVED and each.target[0] == "alice":
+                each.fate, each.why = DELIVERED, "the client printed it"
+    return Visit(client.stdout, film)

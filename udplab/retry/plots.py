@@ -32,7 +32,7 @@ def tries(ax, outcome, fates=()):
     zero = outcome.attempts[0].at
     # An answer at once takes no time to speak of: then a part of the wait that it was spared gives the scale.
     span = max(spent(outcome), 0.3 * outcome.attempts[0].wait)
-    factor, name = (1, "s") if max(each.wait for each in outcome.attempts) >= 0.095 else (1e3, "ms")
+    factor, name = (1, "s") if span >= 0.5 else (1e3, "ms")
     # A round trip is far shorter than a wait. Its arrows get a little height, so that both can be seen.
     waits = []
     for attempt, fate in zip(outcome.attempts, fates, strict=False):
@@ -46,7 +46,7 @@ def tries(ax, outcome, fates=()):
     bottom = max(span * factor, start + 2 * height) + 0.06 * span * factor
     _waits_in_words(ax, waits, bottom, None if outcome.answer is not None else span * factor)
     _two_lines(ax, bottom, name)
-    return _tries_in_words(outcome, fates)
+    return _tries_in_words(outcome, fates, name, factor)
 
 
 def _waits_in_words(ax, waits, bottom, given_up):
@@ -107,9 +107,13 @@ def _arrow(ax, x, y, tip, end, colour, style, lost=False):
         ax.plot([tip], [end], marker="X", color=RED, markersize=9, linestyle="none", zorder=3)
 
 
-def _tries_in_words(outcome, fates):
-    """Return a line for each try. fates: a list of `lossy.Fate`, None for each that nobody knows"""
+def _tries_in_words(outcome, fates, name, factor):
+    """Return a line for each try. fates: `lossy.Fate`s, None for each that nobody knows; factor: of the unit `name`"""
     zero, lines = outcome.attempts[0].at, []
+
+    def time(seconds):
+        return f"{seconds * factor:.{0 if name == 'ms' else 2}f} {name}"
+
     for number, (attempt, fate) in enumerate(zip(outcome.attempts, fates, strict=False), 1):
         if attempt.answered:
             what = f"answered: {shown(outcome.answer, 60)}"
@@ -119,18 +123,18 @@ def _tries_in_words(outcome, fates):
             what = "no answer"
         else:
             what = "answer lost" if fate.request else "request lost"
-        lines.append(f"try {number}: sent at {(attempt.at - zero) * 1e3:.0f} ms, {what}")
+        lines.append(f"try {number}: sent at {time(attempt.at - zero)}, {what}")
         if not attempt.answered:
-            lines[-1] += f", waited {attempt.wait * 1e3:.0f} ms"
+            lines[-1] += f", waited {time(attempt.wait)}"
     if outcome.answer is None:
-        lines.append(f"gave up at {spent(outcome) * 1e3:.0f} ms")
+        lines.append(f"gave up at {time(spent(outcome))}")
     return "\n".join(lines)
 
 
 def schedule(ax, delays, outcome, you=None):
     """Draw when each try was sent and how long it waited, predicted and measured: a bar for each, in a staircase.
 
-    delays: the policy's waits in seconds; outcome: `request.Outcome`; you: when the client gives up, in seconds
+    delays: the policy's waits in seconds; outcome: `request.Outcome`; you: when the client gives up, in ms
     """
     resize(ax, 8, 4)
     times, end = odds.schedule(delays)
@@ -144,7 +148,7 @@ def schedule(ax, delays, outcome, you=None):
     ax.barh(rows[: len(sent)] + 0.2, waited * factor, left=sent * factor, color=BLUE, label="measured", **bars)
     if outcome.answer is None:
         ax.plot([spent(outcome) * factor], [len(sent) - 0.8], "X", color=RED, markersize=11, label="gave up (measured)")
-    your_line(ax, you and you * factor, f"gives up at {0 if you is None else you * factor:g} {name}", axis="x")
+    your_line(ax, you and you / 1e3 * factor, f"gives up at {you} ms", axis="x")
     ax.set_yticks(rows, [f"try {row + 1}" for row in rows])
     ax.set_xticks([time * factor for time in (*times, end)], [f"{time * factor:.3g}" for time in (*times, end)])
     ax.set(xlabel=f"{name} since the first send", title="Each try and its wait", xlim=(0, 1.08 * end * factor))

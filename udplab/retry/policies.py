@@ -4,7 +4,7 @@
 def exponential(first=0.1, limit=2.0):
     """Yield `first` and its doubles, as far as they do not exceed `limit`: the listing's 0.1, 0.2, 0.4, 0.8, 1.6."""
     delay = first
-    while 0 < delay <= limit:  # 0 could be doubled for ever
+    while 0 < delay <= limit:  # a first wait of 0 would stay 0 for ever
         yield delay
         delay *= 2
 
@@ -29,23 +29,23 @@ def internet(first=1.0, limit=16.0):
 class Budget:
     """A retry budget, kept in a token bucket: so that many questions in vain do not become many more.
 
-    Each question puts a share of a token in, each further send of a question takes a whole one out. An empty bucket
+    Each question puts a share of a coin in, each further send of a question takes a whole one out. An empty bucket
     means: not again. (M. Brooker, "Fixing retries with token buckets and circuit breakers", 2022, pays for answers.)
 
-    share: tokens that a question puts in; most: how many the bucket holds. It is full at first.
+    share: coins that a question puts in; most: how many the bucket holds. It is full at first.
     """
 
     def __init__(self, share=0.1, most=10):
-        self.share, self.most, self.tokens = share, most, most
+        self.share, self.most, self.coins = share, most, most
 
     def delays(self, waits):
-        """Yield the waits of a policy (seconds), as long as there are tokens."""
-        self.tokens = min(self.tokens + self.share, self.most)
+        """Yield the waits of a policy (seconds), as long as there are coins."""
+        self.coins = min(self.coins + self.share, self.most)
         for number, wait in enumerate(waits):
             if number > 0:
-                if self.tokens < 1:
+                if self.coins < 1:
                     return
-                self.tokens -= 1
+                self.coins -= 1
             yield wait
 
 

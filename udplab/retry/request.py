@@ -48,6 +48,11 @@ class Outcome(collections.namedtuple("Outcome", "question answer attempts")):
 
     __slots__ = ()
 
+    @property
+    def refused(self):
+        """How often the system said in all that the port is closed."""
+        return sum(each.refused for each in self.attempts)
+
 
 def new_token():
     """Return a request ID that nobody can guess: 64 random bits in hexadecimal digits."""
@@ -175,8 +180,8 @@ def in_short(outcome, host=None, port=None):
     place = "" if host is None else f" from {host}, port {port},"
     text = [f"No reply{place} in {tries} {'try' if tries == 1 else 'tries'} ({span:.1f} s)."]
     errors = [error for each in attempts for error in each.errors]
-    if refused := sum(each.refused for each in attempts):
-        text.append(f"The port was refused {times(refused)}: no program had it then.")
+    if outcome.refused:
+        text.append(f"The port was refused {times(outcome.refused)}: no program had it then.")
     others = [error for error in errors if not isinstance(error, REFUSED)]
     for number in dict.fromkeys(error.errno for error in others):
         same = [error for error in others if error.errno == number]

@@ -37,7 +37,8 @@ def ladder(ax, film):
     ax.set_xticks(list(columns.values()), list(columns), fontsize=12 if len(columns) < 10 else 8, fontweight="bold")
     ax.xaxis.tick_top()
     ax.tick_params(length=0)
-    ax.set(xlim=(-0.35, len(columns) - 0.65), ylim=(1.03 * whole, -0.03 * whole))
+    aside = len(columns) == 2 and any(columns[note.host] == 0 for note in film.notes)  # room for them, at the left
+    ax.set(xlim=(-0.8 if aside else -0.35, len(columns) - 0.65), ylim=(1.03 * whole, -0.03 * whole))
     ax.spines[:].set_visible(False)
     ax.grid(False)
     title = f"{len(film)} frame{'s' * (len(film) != 1)} in {teller(film)(film.length)}"
@@ -98,7 +99,7 @@ def _notes(ax, film, columns, knots, whole):
     places = picture.spread([shown_at(knots, note.time) for note in film.notes], whole / 22)
     for note, place in zip(film.notes, places, strict=True):
         column = columns[note.host]
-        right = column < (len(columns) - 1) / 2 or len(columns) == 1
+        right = len(columns) == 1 or (column < (len(columns) - 1) / 2 if len(columns) > 2 else column == 1)
         ax.annotate(note.words, (column, place), (8 if right else -8, 0), fontsize=9,
                     textcoords="offset points", ha="left" if right else "right", va="center", zorder=6,
                     bbox={"facecolor": "#FFF6D6", "edgecolor": picture.GREY, "pad": 2})  # fmt: skip
