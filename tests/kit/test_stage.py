@@ -3,6 +3,9 @@
 import itertools
 import json
 import re
+import sys
+import threading
+import time
 
 import matplotlib.image
 import numpy as np
@@ -209,6 +212,53 @@ def test_the_stage_calls_what_python_wants_and_then_says_that_it_is_done(monkeyp
     stage.on(heard.append)
     stage._handle_custom_msg({"type": "press", "name": "server"}, [])
     assert heard == [{"type": "press", "name": "server"}] and sent == [{"type": "done"}]
+
+
+@pytest.mark.parametrize("first", ["stage", "control"])
+def test_handlers_take_turns_whatever_threads_the_stage_and_the_controls_come_in(first):
+    """JupyterLab has messages handled in a thread of their own: no film gets the words of another."""
+    stage, control, said, inside, go = Stage(exchange()), Slider("payload", 1, 0, 9), [], threading.Event(), []
+
+    def handler(who):
+        said.append(f"{who} begins")
+        if not go:  # the first one: it lets the other start, and stays until that one waits
+            go.append(True)
+            inside.set()
+            assert waits(other)
+        said.append(f"{who} ends")
+
+    stage.on(lambda event: handler("stage"))
+    stage.follow(control, lambda change: handler("control"))
+    calls = {
+        "stage": lambda: stage._handle_custom_msg({"type": "press", "name": "server"}, []),
+        "control": lambda: control.set_trait("value", 5),
+    }
+    second = next(name for name in calls if name != first)
+    one, other = threading.Thread(target=calls[first]), threading.Thread(target=calls[second])
+    one.start()
+    assert inside.wait(20)
+    other.start()
+    one.join(20)
+    other.join(20)
+    assert said == [f"{first} begins", f"{first} ends", f"{second} begins", f"{second} ends"]
+
+
+def waits(thread):
+    """Return whether a thread comes to stand in a handler's turn: its frames stay in stage.py."""
+    for _ in range(2000):
+        frame = sys._current_frames().get(thread.ident)
+        if frame and frame.f_code.co_filename.endswith("stage.py") and frame.f_code.co_name in ("_heard", "in_turn"):
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def test_a_handler_may_move_a_control_itself():
+    stage, control, said = Stage(exchange()), Slider("payload", 1, 0, 9), []
+    stage.on(lambda event: control.set_trait("value", 5))
+    stage.follow(control, lambda change: said.append(change["new"]))
+    stage._handle_custom_msg({"type": "press", "name": "server"}, [])
+    assert said == [5]
 
 
 def test_a_new_film_is_a_new_scene():

@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
@@ -873,33 +872,6 @@ def test_a_predicted_film_shows_what_a_real_one_does(mtus, sizes, choice, black_
     assert [flight.size for flight in real if flight.kind == "ICMP"] == [
         flight.size for flight in model if flight.kind == "ICMP"
     ]
-
-
-def test_what_comes_from_the_stage_and_from_the_controls_takes_turns(monkeypatch):
-    """JupyterLab may have them handled in two threads: no film gets the words of another."""
-    monkeypatch.setattr(lan, "path", no_lan)
-    played, said = panel.journeys(), []
-    played.size.value, played.whole.value = 1400, True
-    made, go = threading.Event(), threading.Event()
-    film = played.film
-
-    def slow():
-        made.set()
-        assert go.wait(20)
-        return film()
-
-    played.film = slow
-    first = threading.Thread(target=played.play)
-    first.start()
-    assert made.wait(20)
-    played.film = film
-    played.words.observe(lambda change: said.append((len(played.stage.film), "nobody" in change["new"])), "value")
-    second = threading.Thread(target=played.heard, args=[{"type": "press", "name": "router1"}])
-    second.start()
-    go.set()
-    first.join(20)
-    second.join(20)
-    assert said == [(1, True)], "two frames and the router speaks, or one and nobody says so"
 
 
 def test_a_film_without_a_lan_says_why(monkeypatch):

@@ -1,7 +1,6 @@
 """The playground of lesson 2-3: one datagram on a path of three links, played with by hand on the stage."""
 
 import html
-import threading
 
 import ipywidgets as widgets
 
@@ -33,9 +32,6 @@ class Journeys:
 
     def __init__(self):
         self.mtus, self.silent = dict(LINKS), set()
-        # What comes from the stage may be handled in a thread of its own (a subshell of ipykernel 7), what comes from
-        # the controls beside it in the main one: one film after the other, each with its own words.
-        self.turn = threading.RLock()
         self.size = Slider("payload", 3000, 0, LARGEST, "bytes")
         self.whole = tick("don't fragment", label="0")
         self.words = widgets.HTML()
@@ -43,7 +39,9 @@ class Journeys:
         self.tell()
         self.stage.on(self.heard)
         for control in (self.size, self.whole):
-            control.observe(self.play, "value")
+            self.stage.follow(
+                control, self.play
+            )  # in turn with what comes from the stage: each film with its own words
         self.widget = widgets.VBox([self.size, self.whole, self.stage, self.words], layout={"max_width": "900px"})
 
     def _repr_mimebundle_(self, **options):
@@ -69,19 +67,17 @@ class Journeys:
 
     def heard(self, event):
         """Do what the reader has done on the stage."""
-        with self.turn:
-            if event["type"] == "slide":
-                self.mtus[event["link"]] = int(event["value"])
-            else:
-                self.silent ^= {event["name"]}
-                self.stage.pressed, self.stage.buttons = sorted(self.silent), self.buttons()
-            self.play()
+        if event["type"] == "slide":
+            self.mtus[event["link"]] = int(event["value"])
+        else:
+            self.silent ^= {event["name"]}
+            self.stage.pressed, self.stage.buttons = sorted(self.silent), self.buttons()
+        self.play()
 
     def play(self, _change=None):
         """Send one datagram over a new path, and start its film."""
-        with self.turn:
-            self.stage.film = self.film()
-            self.tell()
+        self.stage.film = self.film()
+        self.tell()
 
     def journey(self):
         """Return what is predicted for the settings as they are."""

@@ -6,8 +6,10 @@ stage.buttons = {"router1": "Silence router1", "client--router1": "Flip a bit he
 stage.sliders = [{"link": "client--router1", "name": "MTU", "min": 576, "max": 1500, "step": 4, "value": 1500}]
 stage.on(lambda event: ...)               # {"type": "press", "name": "router1"}, or
                                           # {"type": "slide", "name": "MTU", "link": "client--router1", "value": 1400}
+stage.follow(control, lambda change: ...) # a control beside it: never at the same time as what `on` has called
 """
 
+import threading
 from pathlib import Path
 
 import anywidget
@@ -42,7 +44,9 @@ class Stage(anywidget.AnyWidget):
     sliders = traitlets.List().tag(sync=True)
 
     def __init__(self, film, **options):
-        self._handlers = []
+        # JupyterLab hands a widget's messages to a thread of their own (a subshell of ipykernel 7), but to the main one
+        # until that has started, and a cell may move a control too. (An RLock: a handler may move a control itself.)
+        self._handlers, self._turn = [], threading.RLock()
         super().__init__(film=film, **options)
         self.on_msg(self._heard)
 
@@ -51,16 +55,27 @@ class Stage(anywidget.AnyWidget):
         self._scene = scene(self.film, self.seconds)
 
     def on(self, handler):
-        """Have `handler(event)` called for what the reader does, in the kernel's main thread.
+        """Have `handler(event)` called for what the reader does, in whichever thread Jupyter hands that over.
 
-        While it runs the page sends nothing more, and then of each slider only the latest place.
+        The handlers of `on` and of `follow` take turns: none runs while another does, in this thread or in another.
+        While one runs the page sends nothing more, and then of each slider only the latest place.
         """
         self._handlers.append(handler)
 
+    def follow(self, control, handler):
+        """Have `handler(change)` called when `control.value` changes, a control beside the stage, in turn with `on`."""
+
+        def in_turn(change):
+            with self._turn:
+                handler(change)
+
+        control.observe(in_turn, "value")
+
     def _heard(self, _widget, event, _buffers):
         try:
-            for handler in self._handlers:
-                handler(event)
+            with self._turn:
+                for handler in self._handlers:
+                    handler(event)
         finally:
             self.send({"type": "done"})
 
