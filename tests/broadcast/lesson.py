@@ -1,8 +1,9 @@
 """What the tests that go through all lessons know of lesson 2-4 (see tests/lessons.py)."""
 
+import dataclasses
 import random
 
-from udplab.broadcast import cost, discovery, hearing, plots
+from udplab.broadcast import cost, discovery, hearing, plots, sending
 from udplab.kit.compared import Compared
 
 NOTEBOOK = "2-4-broadcast.ipynb"
@@ -34,7 +35,16 @@ def timeline(spread, alone=False):
     return lambda ax: plots.timeline(ax, both(found, alone), "The same 40, each after a random delay")
 
 
+def by_switch(sender, destination, reason=""):
+    film, _ = sending.predict_film(hearing.PLAN, sender, destination, dict.fromkeys(HOSTS, hearing.EVERY))
+    return lambda ax: plots.by_switch(ax, dataclasses.replace(film, predicted=reason))
+
+
 PLOTS = {
+    "film of a broadcast": by_switch("alice", "10.0.0.255"),
+    "film of a broadcast, predicted": by_switch("carol", "10.0.0.255", NO_LAN),
+    "film of a unicast": by_switch("alice", "10.0.0.2"),
+    "film over the router": by_switch("alice", "10.0.1.1"),
     "matrix": matrix(),
     "matrix, predicted": matrix(alone=True),
     "matrix, with a guess": matrix(you={"10.0.1.255": frozenset(HOSTS), "10.0.0.2": None}),

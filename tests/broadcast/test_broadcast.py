@@ -712,7 +712,8 @@ def test_the_cost_plot():
     predicted = cost.predict_costs(8, 2)
     measured = [dataclasses.replace(predicted[0], bystander=77), *predicted[1:]]
     ax, words = drawn(plots.cost, Compared(predicted, measured), you=5)
-    assert [bar.get_width() for bar in ax.patches] == [1, 4, 2, 77, 2, 0]
+    assert [bar.get_width() for bar in ax.patches] == [1, 2, 2, 0, 2, 0, 77, 2, 0]
+    assert "2 + 2" in [text.get_text() for text in ax.texts]
     assert marks(ax, "D") == [(5, 1.18)]
     assert words.splitlines()[0] == "broadcast            out: 1 with UDP, 0 with ARP; at a bystander: 77"
     assert words.endswith("\nNOT as predicted")

@@ -182,7 +182,7 @@ def implosion(delays, work=0.002, queue_bytes=4096):
 
 def implosion_film(servers=8):
     """Return the film of a question and the answers of all servers at once, to an asker with a small queue."""
-    names = "asker", *(f"server{number}" for number in range(1, servers + 1))
+    names = "asker", *(f"s{number}" for number in range(1, servers + 1))
     try:
         return on_hosts(names, discovery.measure_film)
     except OSError as error:
@@ -232,6 +232,11 @@ def forwarded(sender, destinations):
     predicted = hearing.predict(PLAN, sender, destinations, EVERYWHERE, forwards=True)
     settings = sending.measure_forwarded, sender, destinations, EVERYWHERE
     return compared(predicted, on_hosts, NAMES, *settings, beyond=BEYOND)
+
+
+def forged_source():
+    """Return what became of a question in the name of the broadcast address, and of an honest one: a `Compared`."""
+    return compared(forging.predict_source(), on_hosts, NAMES, forging.measure_source)
 
 
 @dataclass(frozen=True)

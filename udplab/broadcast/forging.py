@@ -4,12 +4,16 @@ Only for networks of one's own: forged datagrams are sent by hosts of `udplab.la
 """
 
 import contextlib
+import errno
+import os
 import socket
 import struct
 from dataclasses import dataclass
 
-from udplab.broadcast.discovery import question, responder
+from udplab.broadcast.discovery import find, question, responder
+from udplab.kit.server import Server
 from udplab.kit.sockets import MAX_BYTES, PORT, queued
+from udplab.kit.words import reason
 
 VICTIM_PORT = 5000
 
@@ -68,3 +72,25 @@ def measure_amplified(net, attacker, victim):
         net[victim].settle()
         answers = queued(target)
         return Amplified(len(asked), len(answers), sum(map(len, answers)))
+
+
+def predict_source():
+    """Return what `measure_source` should return: the server may not answer everybody, and goes on."""
+    refused = PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    return [("10.0.0.255", f"PermissionError: {refused}"), ("10.0.0.1", "answered")]
+
+
+def measure_source(net):
+    """Ask bob's server in the name of the broadcast address, then let alice ask it.
+
+    Returns a list of (who asked, what the server did) in words, as its log has them.
+    """
+    bob, carol = net["bob"], net["carol"]
+    with (
+        net["alice"].socket() as sock,
+        Server(responder(b"time", b"bob"), "", PORT, make_socket=bob.socket) as server,
+    ):
+        send_forged(carol, (bob.broadcast, PORT), (bob.address, PORT), question(b"time", b"1"))
+        carol.settle()
+        find(sock, (bob.address, PORT), b"time", wait=0.2)
+        return [(record.peer[0], reason(record, record.done)) for record in server.log]

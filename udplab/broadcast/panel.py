@@ -8,8 +8,9 @@ import ipywidgets as widgets
 from udplab.broadcast import sending
 from udplab.broadcast.experiments import on_lan
 from udplab.broadcast.hearing import BEYOND, EVERY, NAMES, OTHER, OWN, PLAN, SUBNET
+from udplab.broadcast.plots import by_switch
 from udplab.kit import picture
-from udplab.kit.film.ladder import ladder
+from udplab.kit.compared import Compared
 from udplab.kit.film.stage import Stage
 from udplab.kit.playground import choice, tick
 from udplab.kit.sockets import PORT
@@ -54,7 +55,7 @@ class WhoHears:
 
     async def still(self):
         """Show the still of the film and its words, for a page without a kernel."""
-        picture.show(ladder, self.stage.film)
+        picture.show(by_switch, self.stage.film)
         print("One datagram with the first settings:")
         print(self.words)
 
@@ -65,11 +66,12 @@ class WhoHears:
         _, promised = sending.predict_film(PLAN, *settings)
         try:
             film, heard = on_lan(sending.measure_film, *settings)
-            verdict = "as predicted" if heard == promised else "NOT as predicted"
+            sides = Compared(promised, heard)
         except OSError as error:
-            film, heard = sending.predict_film(PLAN, *settings, reason=told(error))
-            verdict = f"only predicted: {told(error)}"
-        self.words = f"{self.sender} sends to {heard.destination}\nheard by: {heard.words}\n{verdict}"
+            film, _ = sending.predict_film(PLAN, *settings, reason=told(error))
+            sides = Compared(promised, None, told(error))
+        heard = sides.result
+        self.words = f"{self.sender} sends to {heard.destination}\nheard by: {heard.words}\n{sides.verdict}"
         self.text.value = f'<pre role="status">{html.escape(self.words)}</pre>'
         nodes = [dataclasses.replace(node, addresses=self.lines(node)) for node in film.nodes]
         return dataclasses.replace(film, nodes=tuple(nodes))

@@ -1,9 +1,14 @@
 """The pictures of lesson 2-4; each draws on the Axes it is given, and returns its words."""
 
+import dataclasses
+
 from matplotlib.lines import Line2D
 
 from udplab.broadcast import discovery
-from udplab.kit.picture import BLUE, GREEN, GREY, RED, resize
+from udplab.kit.film import flight as fates
+from udplab.kit.film.ladder import ladder
+from udplab.kit.film.story import story
+from udplab.kit.picture import BLUE, GREEN, GREY, PURPLE, RED, resize
 
 HEARS, SILENT = {"marker": "o", "color": GREEN}, {"marker": "x", "color": GREY, "markeredgewidth": 2}
 PROMISED = {"marker": "s", "color": BLUE, "markerfacecolor": "none", "markeredgewidth": 2}
@@ -59,6 +64,53 @@ def _key(ax, measured, yours):
     ax.legend(handles=handles, fontsize=11, labelspacing=1.0, **LEGEND)
 
 
+# --- Through the switch ---
+
+
+def by_switch(ax, film):
+    """Draw a film as `ladder` does, with a line for each switch that a frame came to: there its copies begin.
+
+    What passes in a switch is not captured, so a frame is drawn there at the moment at which it left its host.
+    """
+    switched, sent, copies = _switched(film)
+    ladder(ax, switched)
+    resize(ax, 8, 3)
+    ax.set_ylim(top=-0.13 * ax.get_ylim()[0])  # room for words at what happens first
+    for flight in film:
+        if flight.source == flight.target:
+            place = film.hosts.index(flight.source[0]), switched.schedule()[0][1]
+            ax.annotate("its own copy", place, (-4, -14), textcoords="offset points", fontsize=9, va="top")
+    own = len(film) - copies
+    counts = f"{sent} sent, {copies} passed on by the switch" + f", {own} for itself" * bool(own)
+    title = f"Frames: {counts}"
+    ax.set_title(f"Predicted, not measured: {title}" if film.predicted else title, pad=14)
+    return "\n".join([*story(film).splitlines()[:-1], f"{title}."])
+
+
+def _switched(film):
+    """Return (the film with a host in the place of each switch in use, frames sent to switches, their copies)."""
+    joined = {node.name: [end for link in film.links if node.name in link.ends for end in link.ends if end != node.name]
+              for node in film.nodes if node.kind == "switch"}  # fmt: skip
+    flights, sent, copies = [], set(), 0
+    for flight in film:
+        source, target = flight.source[0], flight.target[0]
+        switch = next((name for name, ends in joined.items() if source in ends and target in ends), None)
+        if source == target or switch is None:
+            flights.append(flight)
+            continue
+        if (flight.source, flight.left, switch) not in sent:
+            sent.add((flight.source, flight.left, switch))
+            flights.append(dataclasses.replace(flight, target=(switch, ""), arrived=flight.left, fate=fates.FORWARDED))
+        flights.append(dataclasses.replace(flight, source=(switch, "")))
+        copies += 1
+    nodes, order = {node.name: node for node in film.nodes}, []
+    for switch, ends in joined.items():  # beside its first host; a router last, since the next subnet is behind it
+        ends = sorted(ends, key=lambda end: (end not in order, nodes[end].kind == "router"))
+        order += [ends[0], *[switch] * (switch in {each[2] for each in sent}), *ends[1:]]
+    hosts = tuple(dataclasses.replace(nodes[name], kind="host") for name in dict.fromkeys(order))
+    return dataclasses.replace(film, nodes=hosts, links=(), flights=flights), len(sent), copies
+
+
 # --- What it costs ---
 
 
@@ -70,15 +122,22 @@ def cost(ax, costs, title="What a message costs", you=None):
     """
     resize(ax, 8, 3.6)
     wide = 0.36
-    bars = (
-        (-wide / 2, "leave the sender", BLUE, "", lambda each: each.datagrams + each.questions),
-        (wide / 2, "come to a bystander", RED, "//", lambda each: each.bystander),
+    datagrams, questions, bystander = (
+        [getattr(each, field) for each in costs.result] for field in ("datagrams", "questions", "bystander")
     )
-    for shift, label, colour, hatch, count in bars:
-        places = [row + shift for row in range(len(costs.result))]
-        drawn = ax.barh(places, [count(each) for each in costs.result], wide, color=colour, hatch=hatch,
-                        edgecolor="white", label=f"frames that {label}")  # fmt: skip
-        ax.bar_label(drawn, padding=4)
+    bars = (
+        (-wide / 2, datagrams, 0, "leave the sender: UDP", BLUE, ""),
+        (-wide / 2, questions, datagrams, "leave the sender: ARP", PURPLE, ".."),
+        (wide / 2, bystander, 0, "come to a bystander", RED, "//"),
+    )
+    for shift, counts, left, label, colour, hatch in bars:
+        places = [row + shift for row in range(len(counts))]
+        drawn = ax.barh(places, counts, wide, left, color=colour, hatch=hatch, edgecolor="white", label=label)
+        if shift > 0:
+            ax.bar_label(drawn, padding=4)
+        elif left:
+            both = zip(datagrams, questions, strict=True)
+            ax.bar_label(drawn, [f"{udp} + {arp}" if arp else str(udp) for udp, arp in both], padding=4)
     if you is not None:
         label = f"you: {you:g} to the bystander"
         ax.plot(you, 1 + wide / 2, linestyle="", markersize=11, label=label, clip_on=False, zorder=5, **YOURS)
