@@ -7,10 +7,13 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from udplab import lan
 
 TOP = Path(__file__).resolve().parent.parent
 REASON = lan.unavailable()
+needs_lan = pytest.mark.skipif(REASON is not None, reason=str(REASON))
 NOBODY = 65534
 PYTHON = (sys.executable, "/usr/bin/python3")  # the first may be in a folder that only root may enter
 WITHOUT_RIGHTS = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]

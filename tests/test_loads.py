@@ -20,9 +20,9 @@ import nbclient
 import nbformat
 import pytest
 from lessons import gathered
+from machines import needs_lan
 from scripted import have_ended, helpers
 
-from udplab import lan
 from udplab.kit.server import Server
 from udplab.kit.sockets import LARGEST, arrivals, connect, udp_socket
 from udplab.retry import experiments as retry_experiments
@@ -328,12 +328,10 @@ sys.exit(pytest.main(["-q", "notebooks"]))
 
 
 @pytest.mark.long
-@pytest.mark.skipif(sys.platform != "linux", reason="needs a network namespace of its own")
+@needs_lan
 @pytest.mark.parametrize("mtu", [1500, 68])
 def test_the_notebooks_with_another_loopback(mtu, measured):
     """A machine's own numbers fail no lesson."""
-    if reason := lan.unavailable():
-        pytest.skip(reason)
     command = [sys.executable, "-c", OTHER_LOOPBACK, str(mtu)]
     done = subprocess.run(command, cwd=TOP, capture_output=True, encoding="utf-8", timeout=600)
     assert done.returncode == 0, done.stdout[-10_000:] + done.stderr[-2000:]

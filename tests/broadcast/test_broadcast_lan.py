@@ -5,6 +5,7 @@ import socket
 from pathlib import Path
 
 import pytest
+from machines import needs_lan
 
 from udplab import lan
 from udplab.broadcast import discovery, experiments, forging, hearing, listing, multicast, panel, sending
@@ -15,8 +16,7 @@ from udplab.loopback import experiments as loopback_experiments
 from udplab.loopback import listing as loopback
 from udplab.mtu.packets import ip_packets
 
-REASON = lan.unavailable()
-pytestmark = pytest.mark.skipif(REASON is not None, reason=str(REASON))
+pytestmark = needs_lan
 NAMES, BEYOND = ("alice", "bob", "carol"), ("dave",)
 DESTINATIONS = ["10.0.0.2", "10.0.0.255", "<broadcast>", "10.0.1.255"]
 

@@ -24,6 +24,7 @@ from unittest import mock
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from machines import needs_lan
 from scripted import interrupt_at
 
 from udplab import lan
@@ -33,8 +34,6 @@ from udplab.lan.plan import plan_path, plan_switch
 
 PORT = 1060
 IP_MTU_DISCOVER, IP_PMTUDISC_DO, IP_RECVERR, IP_MTU, MSG_ERRQUEUE = 10, 2, 11, 14, 0x2000  # Linux, ip(7)
-REASON = lan.unavailable()
-real = pytest.mark.skipif(REASON is not None, reason=str(REASON))
 REPO = Path(__file__).parents[2]
 APPARMOR = "kernel/apparmor_restrict_unprivileged_userns"
 # A socket of a network may be dropped here without closing it: Network.close() does that.
@@ -346,7 +345,7 @@ print(lan.unavailable())
 """
 
 
-@real
+@needs_lan
 @pytest.mark.parametrize(
     ("code", "words"),
     [
@@ -369,7 +368,7 @@ def test_forbidden_namespaces(code, words):
 # ---- A switch ----
 
 
-@real
+@needs_lan
 def test_unicast_and_broadcast():
     with lan.switch("alice", "bob", "carol") as net:
         hears = [receiver(net[name]) for name in ("bob", "carol")]
@@ -389,7 +388,7 @@ def test_unicast_and_broadcast():
             net["dave"]
 
 
-@real
+@needs_lan
 def test_second_subnet():
     with lan.switch("alice", "bob", "carol", beyond=("dave",), stray=("carol",)) as net:
         hears = {name: receiver(net[name]) for name in ("alice", "bob", "carol", "dave", "router")}
@@ -411,7 +410,7 @@ def test_second_subnet():
         assert no_route.value.errno == errno.ENETUNREACH
 
 
-@real
+@needs_lan
 @pytest.mark.skipif(not Path("/proc/net/if_inet6").exists(), reason="IPv6 is off on this machine")
 def test_ipv6_within_beyond_and_to_all():
     with lan.switch("alice", "bob", beyond=("dave",)) as net:
@@ -464,7 +463,7 @@ def test_who_waits_for_ipv6_addresses(monkeypatch):
     assert tables == []
 
 
-@real
+@needs_lan
 def test_checksums_are_right_in_a_capture():
     with lan.switch("alice", "bob") as net, net["bob"].capture() as seen:
         net["alice"].socket().sendto(b"hello", (net["bob"].address, PORT))
@@ -474,7 +473,7 @@ def test_checksums_are_right_in_a_capture():
         assert type(packet)(bytes(packet))["UDP"].chksum == given
 
 
-@real
+@needs_lan
 def test_capture_has_every_frame_without_waiting():
     """Sent from several threads, nobody receiving: all are there when the `with` ends, in order."""
     with lan.switch("alice", "bob", "carol") as net:
@@ -501,7 +500,7 @@ def test_capture_has_every_frame_without_waiting():
         assert sum(frame.outgoing and frame.data[12:14] == b"\x08\x00" for frame in sent.frames) == 500
 
 
-@real
+@needs_lan
 def test_a_capture_that_overflows_says_so():
     with lan.switch("alice", "bob") as net:
         sender = net["alice"].socket()
@@ -510,7 +509,7 @@ def test_a_capture_that_overflows_says_so():
                 sender.sendto(b"x", (net["bob"].address, PORT))
 
 
-@real
+@needs_lan
 def test_capture_as_a_file(tmp_path):
     from scapy.utils import rdpcap
 
@@ -531,7 +530,7 @@ def test_capture_as_a_file(tmp_path):
 # ---- A path ----
 
 
-@real
+@needs_lan
 def test_path_mtu_is_learnt_from_icmp():
     with lan.path(1500, 1400) as net:
         server, client = receiver(net["server"]), df_client(net)
@@ -554,7 +553,7 @@ def test_path_mtu_is_learnt_from_icmp():
         assert router == net["router1"].interface("eth0").address
 
 
-@real
+@needs_lan
 @pytest.mark.skipif(not Path("/proc/net/if_inet6").exists(), reason="IPv6 is off on this machine")
 def test_path_mtu_is_learnt_from_packet_too_big():
     """The IPv6 way, through routers; and not from routers that are silent."""
@@ -579,7 +578,7 @@ def test_path_mtu_is_learnt_from_packet_too_big():
         assert 1252 in map(len, heard(server))
 
 
-@real
+@needs_lan
 def test_black_hole():
     with lan.path(1500, 1400) as net:
         net["router1"].send_icmp(False)
@@ -595,7 +594,7 @@ def test_black_hole():
         assert client.getsockopt(socket.IPPROTO_IP, IP_MTU) == 1400
 
 
-@real
+@needs_lan
 @pytest.mark.parametrize("size", [1372, 1373, 65507])
 def test_fragments_as_predicted(size):
     room = (1400 - 20) // 8 * 8  # payload of every fragment but the last: a multiple of 8 (RFC 791)
@@ -611,7 +610,7 @@ def test_fragments_as_predicted(size):
         assert len(server.recv(65535)) == size
 
 
-@real
+@needs_lan
 def test_a_long_path_carries_both_ways():
     with lan.path(1500, 9000, 1400, 1280) as net:
         server, client = receiver(net["server"]), net["client"].socket()
@@ -631,7 +630,7 @@ def held():
     return sorted(os.listdir("/proc/self/fd")), threading.active_count()
 
 
-@real
+@needs_lan
 def test_close_leaves_nothing():
     lan.stop()
     before = held()
@@ -652,7 +651,7 @@ def test_close_leaves_nothing():
     assert held() == before and not Path(f"/proc/{pid}").exists()
 
 
-@real
+@needs_lan
 def test_an_interrupt_just_when_a_socket_arrives_waits_until_it_has_an_owner(monkeypatch):
     """The descriptor is a mere number then: lost, it would stay open, and keep its network, until this process ends."""
     receive, usual = socket.recv_fds, signal.getsignal(signal.SIGINT)
@@ -679,7 +678,7 @@ def test_an_interrupt_just_when_a_socket_arrives_waits_until_it_has_an_owner(mon
             signal.signal(signal.SIGINT, usual)
 
 
-@real
+@needs_lan
 def test_a_network_that_closes_takes_sockets_along_that_an_interrupt_kept_from_everybody():
     """Python remembers an error, and with it what its functions held: here, in `errors`, for all of them."""
     lan.switch("alice").close()  # starts the helper
@@ -705,7 +704,7 @@ def wait_in_call(thread, sock):
         time.sleep(0.001)
 
 
-@real
+@needs_lan
 def test_a_network_that_closes_ends_the_servers_in_it():
     before = threading.active_count()
     with lan.switch("alice") as net:
@@ -721,7 +720,7 @@ def test_a_network_that_closes_ends_the_servers_in_it():
     assert server.counts["received"] == 0
 
 
-@real
+@needs_lan
 def test_a_process_without_a_free_descriptor_is_told_so_and_the_network_stays():
     import resource
 
@@ -740,7 +739,7 @@ def test_a_process_without_a_free_descriptor_is_told_so_and_the_network_stays():
         net["alice"].socket().close()
 
 
-@real
+@needs_lan
 def test_the_longest_path_carries_a_datagram():
     with lan.path(*[1500] * 64) as net:
         server = receiver(net["server"])
@@ -748,7 +747,7 @@ def test_the_longest_path_carries_a_datagram():
         assert server.recv(9) == b"hi"
 
 
-@real
+@needs_lan
 def test_forgotten_network_goes_with_its_last_reference():
     lan.switch("alice").close()
     pid = lan.process.running["process"].pid
@@ -761,7 +760,7 @@ def test_forgotten_network_goes_with_its_last_reference():
     assert len(os.listdir(f"/proc/{pid}/fd")) == idle
 
 
-@real
+@needs_lan
 def test_killed_helper_is_told_and_replaced():
     with lan.switch("alice", "bob") as net, lan.path(1500) as other:
         sock = net["alice"].socket()
@@ -791,7 +790,7 @@ for line in sys.stdin:
 """
 
 
-@real
+@needs_lan
 def test_helper_ends_with_a_killed_parent_though_a_fork_lives():
     """A fork that Python does not know of, and that keeps a copy of each socket open."""
     code = WITH_A_LAN.replace("for line", "if ctypes.CDLL(None).fork() == 0: sys.stdin.read(); os._exit(0)\nfor line")
@@ -802,7 +801,7 @@ def test_helper_ends_with_a_killed_parent_though_a_fork_lives():
         assert gone(helper)
 
 
-@real
+@needs_lan
 def test_two_processes_do_not_disturb_each_other():
     with python(WITH_A_LAN) as one, python(WITH_A_LAN) as two:
         helpers = [int(process.stdout.readline()) for process in (one, two)]
@@ -849,14 +848,14 @@ print("parent still has its network")
 """
 
 
-@real
+@needs_lan
 def test_fork():
     with python(FORKED) as process:
         out = process.communicate()[0]
     assert "belongs to the process that made it" in out and "parent still has its network" in out
 
 
-@real
+@needs_lan
 def test_a_helper_that_ends_with_a_network_open_closes_all_and_is_quiet():
     code = "from udplab import lan; net = lan.switch('a'); running = lan.process.running;"
     code += "running['control'].close(); running['process'].wait(60); net.close()"
@@ -865,7 +864,7 @@ def test_a_helper_that_ends_with_a_network_open_closes_all_and_is_quiet():
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@real
+@needs_lan
 def test_quiet_under_dev_mode():
     code = "from udplab import lan\nwith lan.switch('a') as n: n['a'].capture().__enter__().__exit__(None)"
     command = [sys.executable, "-X", "dev", "-W", "error", "-c", code]
@@ -873,7 +872,7 @@ def test_quiet_under_dev_mode():
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@real
+@needs_lan
 def test_threads_share_a_network():
     with lan.switch("alice", "bob") as net:
         made = []
@@ -887,7 +886,7 @@ def test_threads_share_a_network():
             sock.bind((net["bob"].address, port))
 
 
-@real
+@needs_lan
 def test_an_answer_to_an_interrupted_question_is_dropped():
     """Ctrl-C after the question has been sent: the next question gets its own answer."""
     with lan.switch("alice", "bob") as net:
@@ -900,7 +899,7 @@ def test_an_answer_to_an_interrupted_question_is_dropped():
         assert len(os.listdir("/proc/self/fd")) == before + 1, "the other socket is closed"
 
 
-@real
+@needs_lan
 def test_a_limit_that_a_network_meets_is_named():
     """Fault 35: the trial at the start had room enough, the network has not."""
     code = (
@@ -914,7 +913,7 @@ def test_a_limit_that_a_network_meets_is_named():
     assert "is 6. Close other networks, or: sudo sysctl user.max_net_namespaces=1012" in out
 
 
-@real
+@needs_lan
 def test_a_helper_that_is_stopped_costs_the_patience_once(monkeypatch):
     """Fault 47."""
     with lan.switch("alice") as net:
@@ -934,7 +933,7 @@ def test_a_helper_that_is_stopped_costs_the_patience_once(monkeypatch):
             os.kill(helper, signal.SIGCONT)
 
 
-@real
+@needs_lan
 def test_a_plan_that_is_too_long_to_tell_is_not_a_helper_that_has_ended():
     names = [f"{number}" * 3000 for number in range(100, 350)]
     with pytest.raises(lan.LanError, match="cannot be asked to build: Message too long"):
@@ -943,7 +942,7 @@ def test_a_plan_that_is_too_long_to_tell_is_not_a_helper_that_has_ended():
         assert len(net) == 20
 
 
-@real
+@needs_lan
 def test_the_helpers_memory_levels_off():
     """Fault 60. The first networks make it grow, as its allocator takes what it then uses again."""
     lan.switch("alice").close()
@@ -962,7 +961,7 @@ def test_the_helpers_memory_levels_off():
     assert kilobytes() - before < 500
 
 
-@real
+@needs_lan
 def test_a_capture_says_what_it_is():
     with lan.switch("alice", "bob") as net:
         seen = net["bob"].capture()
@@ -977,7 +976,7 @@ def test_a_capture_says_what_it_is():
         )
 
 
-@real
+@needs_lan
 def test_joining_a_group_is_captured():
     """IGMP and MLD: what a host says when it joins (facts: 224.0.0.22 and ff02::16)."""
     with lan.switch("alice", "bob") as net, net["bob"].capture() as seen:
@@ -993,7 +992,7 @@ def test_joining_a_group_is_captured():
             time.sleep(0.02)
 
 
-@real
+@needs_lan
 def test_a_capture_begins_once_and_a_failed_one_leaves_nothing():
     with lan.switch("alice") as net:
         with net["alice"].capture() as seen, pytest.raises(RuntimeError, match="running already"):
@@ -1004,7 +1003,7 @@ def test_a_capture_begins_once_and_a_failed_one_leaves_nothing():
         assert held() == before
 
 
-@real
+@needs_lan
 def test_errors_are_those_of_socket():
     with lan.switch("alice") as net:
         with pytest.raises(OSError) as refused:
@@ -1013,7 +1012,7 @@ def test_errors_are_those_of_socket():
         assert not os.get_inheritable(net["alice"].socket().fileno())
 
 
-@real
+@needs_lan
 def test_the_machines_own_interfaces_stay_as_they_are():
     before = socket.if_nameindex()
     with lan.switch("alice", beyond=("bob",)), lan.path(1500, 1400):
@@ -1024,7 +1023,7 @@ def test_the_machines_own_interfaces_stay_as_they_are():
         assert os.readlink(f"/proc/{helper}/ns/{kind}") != os.readlink(f"/proc/self/ns/{kind}")
 
 
-@real
+@needs_lan
 def test_fifty_hosts():
     with lan.switch(*(f"host{number}" for number in range(1, 51))) as net:
         everyone = [receiver(host) for host in net]
@@ -1070,7 +1069,7 @@ udplab.lan.process.sys = mock.Mock(wraps=sys, platform="darwin")
 @pytest.mark.parametrize(
     ("forbid", "words"),
     [
-        pytest.param(BY_SYSCTL, "max_user_namespaces is 0", marks=real),
+        pytest.param(BY_SYSCTL, "max_user_namespaces is 0", marks=needs_lan),
         (BY_PLATFORM, "this is darwin"),
     ],
 )

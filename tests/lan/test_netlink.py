@@ -9,12 +9,11 @@ import sys
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from machines import REASON, TOP
+from machines import TOP, needs_lan
 
 from udplab.lan import netlink
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="its constants are Linux's, and so is pyroute2")
-real = pytest.mark.skipif(REASON is not None, reason=str(REASON))
 
 
 def read(kind, data):
@@ -133,7 +132,7 @@ print(json.dumps([len(found), len(some), all(some[n][0] == found[n][0] for n in 
 """
 
 
-@real
+@needs_lan
 def test_the_kernel_does_hundreds_at_once_and_says_what_it_refuses():
     done = subprocess.run([sys.executable, "-c", IN_A_NAMESPACE], cwd=TOP, capture_output=True, text=True)
     assert done.stderr == ""

@@ -11,12 +11,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from machines import NOBODY, REASON, TOP, as_nobody
+from machines import NOBODY, TOP, as_nobody, needs_lan
 
 from udplab import lan
 from udplab.lan import door, on
 
-real = pytest.mark.skipif(REASON is not None, reason=str(REASON))
 ON = ("-c", "import sys; from udplab.lan.on import main; main(sys.argv[1:])")
 
 
@@ -75,7 +74,7 @@ def test_a_folder_that_is_not_ours_is_refused(tmp_path):
     assert on.running(tmp_path / "none", os.getuid()) == []
 
 
-@real
+@needs_lan
 def test_commands():
     with lan.switch("alice", "zed") as net:
         done = run_on("zed", "sh", "-c", "hostname; cat; exit 3", input="some\n")
@@ -92,7 +91,7 @@ def test_commands():
     assert (done.returncode == 1 and len(done.stderr.splitlines()) == 1) or "no host zed" in done.stderr
 
 
-@real
+@needs_lan
 def test_a_shell_says_where_it_is():
     """In a terminal of its own (pty(7)): the prompt has the host's name, and the network's end ends the shell."""
     import pty
@@ -114,7 +113,7 @@ def test_a_shell_says_where_it_is():
     assert status != 0
 
 
-@real
+@needs_lan
 def test_doors_of_killed_helpers_are_swept():
     place = door.folder(os.geteuid())
     code = "import os, time; from udplab import lan; lan.switch('x'); print(lan.process.running['process'].pid); "
@@ -124,7 +123,7 @@ def test_doors_of_killed_helpers_are_swept():
     assert done.stdout == "" or not (place / f"{done.stdout.strip()}.sock").exists()
 
 
-@real
+@needs_lan
 def test_another_users_network_is_refused():
     """Neither listed, as it is in that user's folder, nor let in by its socket."""
     if os.geteuid() != 0 or as_nobody("-c", "") is None:
@@ -162,7 +161,7 @@ def works(net):
         return bob.recv(9) == b"here"
 
 
-@real
+@needs_lan
 @pytest.mark.parametrize(
     "request_",
     [b"x", b"\xff", b"1", b"[]", b"{}", b"[" * 100_000, b'{"network": 1}', b'{"op": "program", "network": [1]}']
@@ -181,7 +180,7 @@ def test_a_visitor_that_asks_for_nonsense_is_told_and_loses_only_itself(request_
         assert works(net)
 
 
-@real
+@needs_lan
 def test_a_visitor_that_asks_much_and_reads_nothing_is_shown_the_door():
     with lan.switch("alice", "bob") as net, visit() as visitor:
         wanted = {"op": "program", "network": json.loads(visitor.recv(1 << 20))[-1]["number"], "host": "bob"}
@@ -191,7 +190,7 @@ def test_a_visitor_that_asks_much_and_reads_nothing_is_shown_the_door():
         assert works(net)
 
 
-@real
+@needs_lan
 def test_visitors_that_leave_at_once_and_that_stay_for_ever_do_no_harm():
     with lan.switch("alice", "bob", "wanda") as net, contextlib.ExitStack() as staying:
         for _ in range(50):
@@ -208,7 +207,7 @@ def ticks(process):
     return sum(map(int, Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[11:13]))
 
 
-@real
+@needs_lan
 def test_a_helper_without_a_descriptor_lets_visitors_wait_and_rests():
     import resource
 

@@ -10,13 +10,12 @@ import time
 from pathlib import Path
 
 import pytest
-from machines import REASON, TOP, as_nobody, deserted, inhabitants, namespaces
+from machines import TOP, as_nobody, deserted, inhabitants, namespaces, needs_lan
 
 from udplab import lan
 from udplab.lan.guard import GRACE, hosts_file
 from udplab.lan.programs import command
 
-real = pytest.mark.skipif(REASON is not None, reason=str(REASON))
 TEXT = {"stdout": subprocess.PIPE, "text": True}
 # Two of a kind that do not go willingly: one ignores SIGTERM, one is a daemon, in a session of its own.
 STUBBORN = "trap '' TERM HUP; setsid sh -c \"trap '' TERM HUP; sleep 1000; :\" & echo started; sleep 1000; :"
@@ -50,7 +49,7 @@ def net():
         yield network
 
 
-@real
+@needs_lan
 def test_a_program_is_on_its_host_with_names_and_in_our_folder(net, tmp_path):
     code = (
         "import os, socket; print(socket.gethostname(), os.getcwd(), os.environ['WORD'], socket.gethostbyname('bob'), "
@@ -64,7 +63,7 @@ def test_a_program_is_on_its_host_with_names_and_in_our_folder(net, tmp_path):
     assert done.args == ["true"] and done.returncode == 0
 
 
-@real
+@needs_lan
 def test_output_is_read_while_programs_run_and_names_lead_to_hosts(net):
     server = "import socket; s = socket.socket(type=2); s.bind(('', 1060)); print('ready', flush=True)\n"
     server += "while 1: d, a = s.recvfrom(99); print(d.decode(), a[0], flush=True); s.sendto(d.upper(), a)"
@@ -77,7 +76,7 @@ def test_output_is_read_while_programs_run_and_names_lead_to_hosts(net):
         assert program.stdout.read() == "" and program.wait(20) == -signal.SIGTERM
 
 
-@real
+@needs_lan
 def test_errors_are_those_of_popen(net, tmp_path):
     before = len(os.listdir("/proc/self/fd"))
     with pytest.raises(FileNotFoundError, match="no-such-program"):
@@ -98,7 +97,7 @@ def test_errors_are_those_of_popen(net, tmp_path):
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-@real
+@needs_lan
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGINT, signal.SIGUSR1])
 def test_a_signal_reaches_the_program_and_its_end_is_told(net, number):
     with net["bob"].start("sh", "-c", "echo ready; exec sleep 1000", **TEXT) as program:
@@ -108,7 +107,7 @@ def test_a_signal_reaches_the_program_and_its_end_is_told(net, number):
         assert program.stdout.read() == ""
 
 
-@real
+@needs_lan
 def test_closing_ends_programs_gently_then_firmly():
     gentle = "import signal, sys\nsignal.signal(15, lambda *_: sys.exit(5)); print(1, flush=True); signal.pause()"
     with lan.switch("alice", "bob") as net:
@@ -127,7 +126,7 @@ def test_closing_ends_programs_gently_then_firmly():
     assert not inhabitants(spaces) & living
 
 
-@real
+@needs_lan
 def test_closing_without_stubborn_programs_does_not_wait():
     with lan.switch("alice") as net:
         net["alice"].start("sleep", "1000")
@@ -153,7 +152,7 @@ sys.stdin.read()
 """
 
 
-@real
+@needs_lan
 @pytest.mark.parametrize(
     "order", ["notebook", "helper", "guard launcher helper", "launcher notebook", "guard notebook"]
 )
@@ -174,7 +173,7 @@ def test_nobody_is_left_whoever_is_killed_first(order):
         notebook.kill()
 
 
-@real
+@needs_lan
 def test_a_killed_guard_is_replaced():
     with lan.switch("alice") as net:
         program = net["alice"].start("sleep", "1000")
@@ -185,7 +184,7 @@ def test_a_killed_guard_is_replaced():
         assert said(net["alice"], "echo", "again") == "again\n"
 
 
-@real
+@needs_lan
 def test_ctrl_c_is_for_the_notebook_alone(net):
     code = (
         "import signal; signal.signal(signal.SIGINT, lambda *_: print('hit', flush=True)); print('ready', flush=True)"
@@ -198,7 +197,7 @@ def test_ctrl_c_is_for_the_notebook_alone(net):
         assert program.stdout.read() == ""
 
 
-@real
+@needs_lan
 def test_networks_with_programs_leave_nothing():
     lan.switch("alice").close()
     helper = lan.process.running["process"].pid
@@ -217,7 +216,7 @@ def children(process):
     return Path(f"/proc/{process}/task/{process}/children").read_text()
 
 
-@real
+@needs_lan
 @pytest.mark.heavy
 def test_100_networks_with_programs():
     lan.switch("alice").close()
@@ -239,7 +238,7 @@ LISTINGS = {
 }
 
 
-@real
+@needs_lan
 @pytest.mark.parametrize("lesson", LISTINGS)
 def test_the_listings_are_programs_on_hosts(net, lesson):
     serve, ask, at, by, words = LISTINGS[lesson]
@@ -270,7 +269,7 @@ print(os.getuid(), kept.returncode)
 """
 
 
-@real
+@needs_lan
 def test_programs_of_an_ordinary_user():
     done = as_nobody("-c", textwrap.dedent(ORDINARY))
     if done is None:
@@ -279,7 +278,7 @@ def test_programs_of_an_ordinary_user():
     assert done.stdout == "[True]\nbob\nb'10.0.0.1\\n'\n65534 -15\n"
 
 
-@real
+@needs_lan
 def test_a_host_of_a_closed_network_runs_nothing():
     with lan.switch("alice") as net:
         pass

@@ -6,12 +6,13 @@ import threading
 import time
 
 import pytest
+from machines import needs_lan
 
 from udplab import lan
 from udplab.kit.film import flight as fates
 from udplab.kit.server import Server
 
-pytestmark = pytest.mark.skipif(lan.unavailable() is not None, reason=str(lan.unavailable()))
+pytestmark = needs_lan
 
 UDP = "UDP", "fragment"
 

@@ -7,12 +7,12 @@ import time
 from pathlib import Path
 
 import pytest
-from machines import REASON
+from machines import needs_lan
 
 from udplab import lan
 from udplab.kit.film import frames
 
-pytestmark = pytest.mark.skipif(REASON is not None, reason=str(REASON))
+pytestmark = needs_lan
 PORT = 1060
 NAMES = "alice", "bob", "carol"
 ipv6 = pytest.mark.skipif(not Path("/proc/net/if_inet6").exists(), reason="IPv6 is off on this machine")

@@ -16,13 +16,12 @@ import time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from machines import REASON
+from machines import needs_lan
 
 from udplab import lan
 from udplab.lan import wire
 from udplab.lan.wire import Fate, Passage, Way, fates, flipped_bit, takes_lots, unpacked, with_bit_flipped
 
-real = pytest.mark.skipif(REASON is not None, reason=str(REASON))
 PORT = 1060
 chances = st.floats(0, 1)
 
@@ -189,7 +188,7 @@ def net():
         yield network
 
 
-@real
+@needs_lan
 def test_loss_is_as_drawn_for_8_rates(net):
     """Exactly what the lots say, which lies in the interval that has 99 % of all such draws."""
     count = 400
@@ -205,7 +204,7 @@ def test_loss_is_as_drawn_for_8_rates(net):
         assert off <= 2.576 * math.sqrt(count * rate * (1 - rate)) + 0.5
 
 
-@real
+@needs_lan
 def test_both_ways_differ(net):
     net.wire("alice", loss=1, direction="out")
     line = net.wire("alice", duplicate=1, direction="in")
@@ -216,7 +215,7 @@ def test_both_ways_differ(net):
     assert list(numbers(net, 5)) == [0, 1, 2, 3, 4]
 
 
-@real
+@needs_lan
 def test_a_frame_held_back_comes_after_the_next(net):
     line = net.wire("alice", reorder=0.5, seed=4, direction="out")
     drawn, held, expected = first(line.out, 20), None, []
@@ -231,7 +230,7 @@ def test_a_frame_held_back_comes_after_the_next(net):
     assert any(each.overtaken for each in line.passages)
 
 
-@real
+@needs_lan
 def test_a_flipped_bit_is_dropped_by_a_checksum(net):
     """By UDP's or IP's: except where it changes what no checksum covers, nothing in these frames."""
     count = 200
@@ -250,7 +249,7 @@ def crossing(net, line, count=30):
     return statistics.median(there - here for here, there in zip(*times, strict=True))
 
 
-@real
+@needs_lan
 def test_a_delay_is_kept(net, measured):
     line = net.wire("alice", delay=0.02, direction="out")
     middle = crossing(net, line)
@@ -258,7 +257,7 @@ def test_a_delay_is_kept(net, measured):
     assert 0.0199 <= middle < 0.040  # a busy machine adds some; the heavy test has the goal
 
 
-@real
+@needs_lan
 @pytest.mark.heavy
 def test_a_delay_is_kept_within_a_millisecond(net, measured):
     """At the median of 50 frames, in the best of five times: a busy machine lets the wire's process wait."""
@@ -269,7 +268,7 @@ def test_a_delay_is_kept_within_a_millisecond(net, measured):
         assert 0 <= late < 0.001
 
 
-@real
+@needs_lan
 def test_the_link_of_a_path_and_what_it_carries():
     with lan.path(1500, 1400) as net:
         line = net.wire("router1", "eth1", loss=0.5, seed=2)
@@ -289,7 +288,7 @@ def test_the_link_of_a_path_and_what_it_carries():
             net.wire("server")
 
 
-@real
+@needs_lan
 def test_what_is_wrong_is_said_before_a_wire_is_laid(net):
     for wrong, words in [
         (("alice", "eth7"), "has no eth7"),
@@ -306,7 +305,7 @@ def test_what_is_wrong_is_said_before_a_wire_is_laid(net):
     assert net._wires == {}
 
 
-@real
+@needs_lan
 def test_a_wire_ends_with_its_network_and_leaves_nothing():
     lan.switch("alice").close()
     helper = lan.process.running["process"].pid
@@ -321,7 +320,7 @@ def test_a_wire_ends_with_its_network_and_leaves_nothing():
         line.clear()
 
 
-@real
+@needs_lan
 def test_a_killed_wire_is_told(net):
     line = net.wire("alice")
     helper = lan.process.running["process"].pid
@@ -333,7 +332,7 @@ def test_a_killed_wire_is_told(net):
         net["alice"].settle()
 
 
-@real
+@needs_lan
 def test_a_wire_carries_multicast_and_broadcast(net):
     net.wire("bob", delay=0.001)
     with net["bob"].socket() as bob, net["alice"].socket() as alice:
@@ -348,7 +347,7 @@ def test_a_wire_carries_multicast_and_broadcast(net):
             assert bob.recv(99) == address.encode()
 
 
-@real
+@needs_lan
 def test_a_wire_under_load_keeps_order_and_count(net):
     net.wire("alice", delay=0.002)
     seen = []

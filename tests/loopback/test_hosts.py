@@ -8,15 +8,13 @@ import struct
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from machines import needs_lan
 
-from udplab import lan
 from udplab.__main__ import NOTEBOOKS
 from udplab.kit.server import Server
 from udplab.kit.sockets import udp_socket
 from udplab.loopback import experiments, header, hosts, listing
 
-NO_LAN = lan.unavailable()
-needs_lan = pytest.mark.skipif(bool(NO_LAN), reason=str(NO_LAN))
 ENDS = ("10.0.0.1", 5000), ("10.0.0.2", 1060)
 
 # --- The header, without a socket ---

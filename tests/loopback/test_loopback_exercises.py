@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from machines import needs_lan
 from tables import assert_complete, assert_over_in_time, assert_right, assert_wrong, each, no_numbers, numbers_like
 
 from udplab import lan
@@ -941,9 +942,8 @@ def test_all_checksums_agree(data):
     assert len({function(data) for function in [solutions.checksum, *RIGHT["checksum"].values()]}) == 1
 
 
+@needs_lan
 def test_the_kernel_s_checksums_are_those_that_were_recorded():
-    if reason := lan.unavailable():
-        pytest.skip(reason)
     measured = checksum.kernel_datagrams(checksum.payloads())
     assert [value for _, value in measured] == list(exercises.RECORDED)
     assert [data for data, _ in measured] == [checksum.summed(checksum.packet(each))[0] for each in checksum.payloads()]

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from machines import needs_lan
 
 from udplab import lan
 from udplab.kit import picture
@@ -41,7 +42,6 @@ from udplab.mtu import (
 from udplab.mtu.fragments import Fragment
 
 REPO = Path(__file__).parents[2]
-with_lan = pytest.mark.skipif(lan.unavailable() is not None, reason="no LAN here")
 NO_LAN = "user namespaces are forbidden here: sysctl user.max_user_namespaces is 0"
 
 
@@ -725,7 +725,7 @@ def fates(film):
     return [(flight.kind, flight.target[0], flight.fate) for flight in film]
 
 
-@pytest.mark.parametrize("where", ["no LAN", pytest.param("LAN", marks=with_lan)])
+@pytest.mark.parametrize("where", ["no LAN", pytest.param("LAN", marks=needs_lan)])
 def test_the_stage_is_played_by_hand(monkeypatch, where):
     if where == "no LAN":
         monkeypatch.setattr(lan, "path", no_lan)
@@ -768,7 +768,7 @@ def test_each_experiment_gives_its_prediction_and_the_reason(monkeypatch, error)
         assert found.measured is None and NO_LAN in found.reason and found.predicted
 
 
-@with_lan
+@needs_lan
 def test_a_lan_that_is_refused_a_later_step_is_no_traceback(monkeypatch):
     def refuse(*_):
         raise PermissionError(errno.EPERM, "Operation not permitted")
@@ -862,7 +862,7 @@ def test_the_listing_imports_nothing_heavy():
     ([1472, 1472, 1372, 1372], "forbid", False), ([1472, 1372], "forbid", True), ([1472] * 3, "default", False),
     ([3000], "allow", False), ([1373], "forbid", False), ([100], "forbid", False),
 ])  # fmt: skip
-@with_lan
+@needs_lan
 @pytest.mark.parametrize("mtus", [(1500, 1400), (1500, 1400, 1280)])
 def test_a_predicted_film_shows_what_a_real_one_does(mtus, sizes, choice, black_hole):
     real, model = films.film(mtus, sizes, choice, black_hole), films.predict_film(mtus, sizes, choice, black_hole)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from machines import needs_lan
 from tables import assert_complete, assert_over_in_time, assert_right, assert_wrong, each, no_numbers, numbers_like
 
 from udplab import lan
@@ -853,10 +854,9 @@ def test_send_gives_an_old_error_one_more_try(tries):
     assert bool(exercises.resend.verdict(send)) == (tries >= 2)
 
 
+@needs_lan
 def test_the_solutions_survive_a_real_path():
     """On the path of the lesson a real kernel reports what the paper does: once, at the next call."""
-    if reason := lan.unavailable():
-        pytest.skip(reason)
     with lan.path(1500, 1400) as net, net["client"].socket() as sock, net["server"].socket() as server:
         server.bind((net["server"].address, 1060))
         sock.setsockopt(0, 10, 2)  # IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO: forbid fragmentation

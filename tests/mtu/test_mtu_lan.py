@@ -5,6 +5,7 @@ from operator import contains
 from pathlib import Path
 
 import pytest
+from machines import needs_lan
 
 from udplab import lan
 from udplab.kit.server import Server
@@ -12,8 +13,6 @@ from udplab.kit.sockets import HEADERS, LARGEST, PORT
 from udplab.loopback import listing as loopback
 from udplab.mtu import experiments, journeys, listing, messages, packets, probing, six
 
-REASON = lan.unavailable()
-real = pytest.mark.skipif(REASON is not None, reason=str(REASON))
 FOUR = [1472, 1472, 1372, 1372]
 
 
@@ -22,7 +21,7 @@ def as_predicted(compared):
     return compared.measured
 
 
-@real
+@needs_lan
 @pytest.mark.parametrize(
     ("mtus", "sizes", "black_hole"),
     [
@@ -38,7 +37,7 @@ def test_sends_are_as_predicted(mtus, sizes, black_hole):
     as_predicted(experiments.sends(mtus, sizes, black_hole))
 
 
-@real
+@needs_lan
 @pytest.mark.parametrize("connected", [True, False])
 @pytest.mark.parametrize("choice", ["forbid", "default"])
 @pytest.mark.parametrize("mtus", [(1500, 1400), (1500, 1400, 1280), (1400, 1500)])
@@ -47,14 +46,14 @@ def test_sends_of_other_sockets_are_as_predicted(mtus, choice, connected):
     as_predicted(experiments.sends(mtus, [*FOUR, 1472, 3000], False, choice, connected))
 
 
-@real
+@needs_lan
 @pytest.mark.parametrize(("mtus", "size"), [((1500, 1400), 1472), ((1500, 1400, 1280), 1300)])
 def test_the_message_is_in_the_error_queue_and_on_the_link(mtus, size):
     found = as_predicted(messages.icmp_message(mtus, size))
     assert found["error queue"] == found["on the link"] is not None
 
 
-@real
+@needs_lan
 def test_headers_are_read_as_scapy_reads_them():
     from scapy.layers.inet import IP
     from scapy.layers.l2 import Ether
@@ -67,7 +66,7 @@ def test_headers_are_read_as_scapy_reads_them():
     ]
 
 
-@real
+@needs_lan
 def test_listing_believes_its_first_link(capsys):
     """Fault 25: on a path of 1400 it says 1500, and calls that a belief of the first link."""
     with lan.path(1500, 1400) as net:
@@ -82,7 +81,7 @@ def test_listing_believes_its_first_link(capsys):
         assert "believes in an MTU of 1400 bytes" in said and "Black hole" not in said
 
 
-@real
+@needs_lan
 def test_black_hole_is_found_and_named(capsys):
     """Fault 26: no ICMP, so the belief stays 1500; probing confirms 1400."""
     with lan.path(1500, 1400) as net, Server(loopback.respond, "", PORT, make_socket=net["server"].socket):
@@ -93,7 +92,7 @@ def test_black_hole_is_found_and_named(capsys):
     assert "Black hole: 1373 to 1472 bytes are sent and lost, and no router says so." in said
 
 
-@real
+@needs_lan
 def test_black_hole_behind_a_router_that_speaks():
     with lan.path(1500, 1400, 1280) as net:
         net["router2"].send_icmp(False)
@@ -102,7 +101,7 @@ def test_black_hole_behind_a_router_that_speaks():
     assert "Black hole: 1253 to 1372 bytes" in probing.verdict(search)
 
 
-@real
+@needs_lan
 def test_fragments_are_as_predicted():
     """Random paths and sizes, a capture for ten sends; the edges of a link's room are among them."""
     rng = random.Random(23)
@@ -116,19 +115,19 @@ def test_fragments_are_as_predicted():
         as_predicted(journeys.arriving(mtus, sizes))
 
 
-@real
+@needs_lan
 def test_the_last_fragment_is_not_rounded():
     sizes = [size for end in (1400, 2776, 4152) for size in (end - 32, end - 31, end - 28, end - 27)]
     as_predicted(journeys.arriving([1400], sizes))
 
 
-@real
+@needs_lan
 @pytest.mark.parametrize("mtus", [(200, 9000, 200), (9000, 9000, 200), (9000, 200, 9000)])
 def test_the_largest_datagram_crosses_the_narrowest_path(mtus):
     assert as_predicted(journeys.travel(mtus, LARGEST, False)).arrived
 
 
-@real
+@needs_lan
 def test_survivors_are_what_chance_explains():
     """Of each loss and size; the lots are seeded."""
     for loss in (0, 0.05, 0.2, 1):
@@ -136,19 +135,19 @@ def test_survivors_are_what_chance_explains():
         assert found.reason == "" and all(map(contains, found.predicted, found.measured)), (loss, found)
 
 
-@real
+@needs_lan
 def test_old_news_can_come_three_times_in_a_row():
     assert [outcome for _, outcome in as_predicted(messages.in_flight((1500, 1400)))][3:] == [
         *[experiments.OLD_NEWS] * 3, experiments.SENT
     ]  # fmt: skip
 
 
-@real
+@needs_lan
 def test_a_forged_message_is_believed_down_to_552():
     assert as_predicted(messages.forged([1300, 1400, 68])) == [1500, 1300, 1300, 552]
 
 
-@real
+@needs_lan
 @pytest.mark.parametrize("mtus", [(1500, 1400, 1280), (1280, 1400, 1500), (9000, 1500, 9000), (1500, 300)])
 def test_journeys_are_as_predicted(mtus):
     for size in (0, 273, 1253, 1400, 3000):
@@ -157,7 +156,7 @@ def test_journeys_are_as_predicted(mtus):
                 as_predicted(journeys.travel(mtus, size, dont_fragment, black_hole))
 
 
-@real
+@needs_lan
 @pytest.mark.parametrize(
     "mtus", [(1500, 1400), (1500, 1400, 1280), (9000, 1500, 1499, 9000), (1500, 576), (1500, 1500)]
 )
@@ -168,7 +167,7 @@ def test_probing_is_exact(mtus, black_hole):
     assert probing.black_hole(search.steps) is (black_hole and min(mtus) < mtus[0])
 
 
-@real
+@needs_lan
 def test_probing_through_a_link_that_loses():
     """One try is not enough, three are: 20 % of the packets are lost each way, by seeded lots."""
     with lan.path(1500, 1400) as net:
@@ -176,12 +175,12 @@ def test_probing_through_a_link_that_loses():
         assert experiments.measure_probe(net).steps[-1].low == 1372
 
 
-@real
+@needs_lan
 def test_claims_are_as_predicted():
     as_predicted(experiments.claims([((1500, 1400, 1280), False), ((1500, 1400), True)]))
 
 
-@real
+@needs_lan
 @pytest.mark.skipif(not Path("/proc/net/if_inet6").exists(), reason="IPv6 is off on this machine")
 @pytest.mark.parametrize(
     ("mtus", "size"),

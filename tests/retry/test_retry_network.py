@@ -17,6 +17,7 @@ from collections import Counter
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from machines import needs_lan
 from scripted import run_async
 
 from udplab import lan
@@ -606,7 +607,7 @@ def test_a_film_of_a_herd_shows_each_datagram():
 # --- Two machines ---
 
 
-@pytest.mark.skipif(bool(lan.unavailable()), reason=f"no LAN here: {lan.unavailable()}")
+@needs_lan
 def test_the_listing_on_two_machines():
     visit = machines.on_two_machines(delay=0.01, loss=0)
     assert visit.how == "measured" and visit.result.said.startswith("Client socket name is ('10.0.0.1', ")
