@@ -1,0 +1,57 @@
+"""A terminal of JupyterLab on a host: `udplab on` where learners type it, while a notebook holds the network."""
+
+import contextlib
+import re
+import socket
+import sys
+
+import nbformat
+import pytest
+from machines import needs_lan
+from nbformat import v4
+
+pytest.importorskip("playwright.sync_api", reason="no playwright: uv installs it")
+pytestmark = needs_lan
+
+NETWORK = 'from udplab import lan\nnet = lan.switch("alice", "theodora")\nprint(net["theodora"].address)'
+NOTEBOOK = "window.jupyterapp.shell.currentWidget"
+
+
+@pytest.fixture
+def page(browser, learner, lab):
+    """Yield a page with a notebook whose only cell has made a network."""
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}  # else one is asked for
+    notebook = v4.new_notebook(cells=[v4.new_code_cell(NETWORK)], metadata=kernel)
+    nbformat.write(notebook, learner.lessons / "network.ipynb")
+    with contextlib.closing(browser.new_page()) as opened:
+        opened.set_default_timeout(120_000)  # ms
+        opened.goto(lab.replace("/lab?", "/lab/tree/network.ipynb?reset&"))
+        opened.wait_for_function(f"{NOTEBOOK}?.sessionContext?.session?.kernel?.status === 'idle'")
+        opened.evaluate(f"window.notebook = {NOTEBOOK}")
+        opened.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
+        opened.locator(".jp-OutputArea-output", has_text="10.0.0.2").wait_for()
+        yield opened
+        opened.evaluate("window.notebook.sessionContext.shutdown()")
+
+
+def test_a_terminal_on_a_host(page):
+    page.evaluate("""async () => {
+        const {content} = await window.jupyterapp.commands.execute("terminal:create-new");
+        await content.ready;
+        content.setOption("screenReaderMode", true);  // what is drawn is then in the page as text, too
+    }""")
+
+    def shown(words):
+        page.locator(".xterm-accessibility-tree > *", has_text=re.compile(words)).first.wait_for(state="attached")
+
+    def typed(line, answer):
+        page.locator(".xterm-helper-textarea").focus()
+        page.keyboard.type(f"{line}\n")
+        shown(answer)
+
+    shown(r"[$#%>]\s*$")  # the shell's own prompt
+    typed(f"{sys.executable} -m udplab on theodora", r"^On theodora, 10\.0\.0\.2\. exit leaves it\.")
+    shown(r"^theodora.*[$#]\s*$")
+    typed("echo $((1300 + 37)) from $(hostname)", "^1337 from theodora")
+    typed("trap 'echo left' EXIT; exit", "^left")
+    typed("echo $((1400 + 92)) from $(hostname)", f"^1492 from {re.escape(socket.gethostname())}")
