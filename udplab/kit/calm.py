@@ -3,10 +3,11 @@
 import contextlib
 import signal
 import threading
+from collections.abc import Iterator
 
 
 @contextlib.contextmanager
-def uninterrupted():
+def uninterrupted() -> Iterator[None]:
     """Put Ctrl-C off until the block has ended, which must not wait for long.
 
     For what would be lost or stuck for ever if it were cut in two. Python runs the handlers of signals in the main

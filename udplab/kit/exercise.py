@@ -13,6 +13,8 @@ import numbers
 import sys
 import textwrap
 import traceback
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from udplab.kit.paper import NotOnPaper
 from udplab.kit.watched import Endless, WaitedOn, outcome
@@ -29,12 +31,15 @@ class Verdict(int):
     tried: whether there was an answer at all
     """
 
-    def __new__(cls, right, words, tried=True):
+    words: str
+    tried: bool
+
+    def __new__(cls, right: bool, words: str, tried: bool = True) -> "Verdict":
         self = super().__new__(cls, right)
         self.words, self.tried = shortened(words, LONGEST), tried
         return self
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return repr(bool(self))
 
     def _ipython_display_(self):
@@ -52,12 +57,14 @@ class Exercise:
     function: whether the answer is a function
     """
 
-    def __init__(self, test, praise, hints, solution, why, function=False):
+    def __init__(
+        self, test: Callable, praise: str, hints: Sequence[str], solution: Callable, why: str, function: bool = False
+    ) -> None:
         self.test, self.praise, self.hints, self.function = test, praise, hints, function
         self.answer, self.why, self._asked = solution, why, 0
         self.name = f"{test.__module__.split('.')[-2:][0]}.{test.__name__.lstrip('_')}"
 
-    def verdict(self, answer):
+    def verdict(self, answer: object) -> Verdict:
         """Return the `Verdict` on an answer, whatever it is and does."""
         if unattempted(answer):
             what = ", or your function does nothing" if callable(answer) else ""
@@ -84,7 +91,7 @@ class Exercise:
         except BaseException as error:  # CancelledError and exit() are no Exception
             return f"Your code stopped with {said(error)}{where(error, answer)}.{missing(error)}"
 
-    def check(self, answer):
+    def check(self, answer: object) -> Verdict:
         """Try the answer, print what is wrong with it or that it is right, and return the `Verdict`: True or False.
 
         `udplab grade` puts a function of its own in the place of this one (`jupyter.attempt`).
@@ -93,12 +100,12 @@ class Exercise:
         print(wrapped(verdict.words))
         return verdict
 
-    def hint(self, number=None):
+    def hint(self, number: int | None = None) -> None:
         """Print something that helps, but not all: the first time hint 1, then the next one, or the one asked for."""
         self._asked = min(number or self._asked + 1, len(self.hints))
         print(wrapped(f"Hint {self._asked} of {len(self.hints)}: {self.hints[self._asked - 1]}"))
 
-    def solution(self):
+    def solution(self) -> None:
         """Print an answer that passes, and why."""
         print(inspect.getsource(self.answer))
         result = "" if self.function else f"That is {brief(self.answer())}. "
@@ -116,7 +123,7 @@ def _described_dots():
     ...
 
 
-def unattempted(answer):
+def unattempted(answer: Any) -> bool:
     """Return whether an answer is or holds the three dots still, or is a function with nothing else in it."""
     parts = list(answer.values()) if type(answer) is dict else [answer]
     if any(part is ... or (type(part) is list and any(each is ... for each in part)) for part in parts):
@@ -130,17 +137,17 @@ def unattempted(answer):
 # --- What came, in words ---
 
 
-def shortened(text, limit):
+def shortened(text: str, limit: int) -> str:
     """Return a text of at most `limit` characters."""
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
-def wrapped(text):
+def wrapped(text: str) -> str:
     """Return a text in lines that a page shows whole; a word longer than a line stays in one piece."""
     return textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
-def said(error):
+def said(error: BaseException) -> str:
     """Return "TypeError: words" for an error, on one line, whatever its words do."""
     try:
         text = str(error)
@@ -150,7 +157,7 @@ def said(error):
     return shortened(f"{type(error).__name__}: {text}".removesuffix(": "), 300)
 
 
-def where(error, answer):
+def where(error: BaseException, answer: object) -> str:
     """Return ", in line N of your function" for an error that was raised there, or ""."""
     code = getattr(answer, "__code__", None)
     for frame, line in traceback.walk_tb(error.__traceback__):
@@ -159,20 +166,20 @@ def where(error, answer):
     return ""
 
 
-def missing(error):
+def missing(error: BaseException) -> str:
     """Return what to import for a NameError about a module of Python's own, or ""."""
     name = getattr(error, "name", None) if isinstance(error, NameError) else None
     return f" Begin the cell with `import {name}`." if name in sys.stdlib_module_names else ""
 
 
-def expect(expected, got, function=None):
+def expect(expected: object, got: object, function: Callable | None = None) -> str | None:
     """Return None if the two are equal and of one type, or the sentence that says they are not."""
     if type(got) is type(expected) and got == expected:
         return None
     return f"Expected {brief(expected)}, but got {brief(got)}.{printed(got, function)}"
 
 
-def printed(got, function):
+def printed(got: object, function: Callable | None) -> str:
     """Return a sentence for a function that gave None because it never returns anything, or ""."""
     only_prints = getattr(function, "__name__", "") == "<lambda>" and "print" in function.__code__.co_names
     if got is not None or (returns(function) and not only_prints):
@@ -180,7 +187,7 @@ def printed(got, function):
     return " Does your function return its result? To print it is not enough."
 
 
-def returns(function):
+def returns(function: Callable | None) -> bool:
     """Return whether a function has a `return` with a value anywhere. (No code to look at: it may.)"""
     code = getattr(function, "__code__", None)
     if not inspect.iscode(code):
@@ -195,7 +202,7 @@ def returns(function):
 # --- Numbers ---
 
 
-def as_number(value):
+def as_number(value: object) -> int | float | None:
     """Return a number of any kind (int, float, Fraction, Decimal, NumPy's) as int or float; None for anything else."""
     if isinstance(value, bool):
         return None
@@ -206,7 +213,9 @@ def as_number(value):
     return None
 
 
-def number(expected, got, what, slips=(), tolerance=0):
+def number(
+    expected: float, got: object, what: str, slips: Iterable[tuple[float, str]] = (), tolerance: float = 0
+) -> str | None:
     """Return None if `got` is the number `expected`, or a sentence that says in which direction it is off, and why.
 
     slips: (wrong number, the misconception that leads to it) pairs
@@ -224,6 +233,6 @@ def number(expected, got, what, slips=(), tolerance=0):
     return f"Expected {what}. {short(value)} is too {size}{why}"
 
 
-def short(value):
+def short(value: float) -> str:
     """Return a number with few digits, as text."""
     return brief(value, 30) if isinstance(value, int) else f"{value:.4g}"

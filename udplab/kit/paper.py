@@ -13,6 +13,8 @@ import itertools
 import os
 import socket
 import time
+from collections.abc import Container, Iterable, Iterator, Sequence
+from typing import Any
 
 from udplab.kit.sockets import HEADERS, LARGEST
 
@@ -44,15 +46,15 @@ class Clock:
     now: seconds; most: where it ends, with Enough
     """
 
-    def __init__(self, most=10.0):
+    def __init__(self, most: float = 10.0) -> None:
         self.now, self.most = 0.0, most
 
-    def read(self):
+    def read(self) -> float:
         """Return the time in seconds."""
         self.now += READING
         return self.now
 
-    def sleep(self, seconds):
+    def sleep(self, seconds: float) -> None:
         """Let time pass."""
         if seconds < 0:
             raise ValueError("sleep length must be non-negative")
@@ -66,7 +68,7 @@ class RealClock:
 
     read = staticmethod(time.monotonic)
 
-    def sleep(self, seconds):
+    def sleep(self, seconds: float) -> None:
         """Wait, in pieces: between them a check can end."""
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
@@ -87,7 +89,22 @@ class Paper:
 
     family, type, proto = socket.AF_INET, socket.SOCK_DGRAM, 0
 
-    def __init__(self, arrivals=(), *, clock, peer=None, limit=LARGEST, needs_permission=()):
+    sent: list[tuple[bytes, tuple[str, int]]]
+    _arrivals: Iterator[tuple]
+    _head: Any  # the next arrival, (seconds, what, peer), or None
+    _peer: tuple | None
+    _timeout: float | None
+    _options: dict[tuple[int, int], int]
+
+    def __init__(
+        self,
+        arrivals: Iterable[tuple] = (),
+        *,
+        clock: Clock | RealClock,
+        peer: tuple[str, int] | None = None,
+        limit: int = LARGEST,
+        needs_permission: Container[str] = (),
+    ) -> None:
         self._arrivals, self._head, self._start = iter(arrivals), None, clock.read()
         self._peer, self._since, self._limit, self._needs_permission = peer, 0.0, limit, needs_permission
         self._timeout, self._options, self._number, self._closed = None, {}, next(_numbers), False
@@ -101,47 +118,47 @@ class Paper:
 
     # --- Its state ---
 
-    def settimeout(self, seconds):
+    def settimeout(self, seconds: float | None) -> None:
         """Set how long a wait may be, in seconds; None: for ever; 0: no wait."""
         if seconds is not None and seconds < 0:
             raise ValueError("Timeout value out of range")
         self._timeout = seconds
 
-    def gettimeout(self):
+    def gettimeout(self) -> float | None:
         """Return how long a wait may be."""
         return self._timeout
 
     timeout = property(gettimeout)
 
-    def setblocking(self, flag):
+    def setblocking(self, flag: bool) -> None:
         """Let it wait for ever, or not at all."""
         self._timeout = None if flag else 0.0
 
-    def getblocking(self):
+    def getblocking(self) -> bool:
         """Return whether it waits at all."""
         return self._timeout != 0
 
-    def connect(self, address):
+    def connect(self, address: tuple[str, int]) -> None:
         """Take one partner: what arrives from others from now on is lost, what waits already stays."""
         self._open()
         self._peer, self._since = tuple(address), self._elapsed()
 
-    def connect_ex(self, address):
+    def connect_ex(self, address: tuple[str, int]) -> int:
         """The same, with an error's number as its result."""
         self.connect(address)
         return 0
 
-    def getsockname(self):
+    def getsockname(self) -> tuple[str, int]:
         """Return an address, since a socket has one."""
         return "10.0.0.1", 50_000
 
-    def getpeername(self):
+    def getpeername(self) -> tuple[str, int]:
         """Return the partner."""
         if self._peer is None:
             raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
         return self._peer
 
-    def setsockopt(self, level, option, value):
+    def setsockopt(self, level: int, option: int, value: int) -> None:
         """Note an option."""
         if (level, option) not in OPTIONS:
             raise NotOnPaper(
@@ -149,22 +166,22 @@ class Paper:
             )
         self._options[level, option] = value
 
-    def getsockopt(self, level, option, size=0):
+    def getsockopt(self, level: int, option: int, size: int = 0) -> int:
         """Return an option; of IP_MTU what the kernel believes."""
         return self._limit + HEADERS if option == IP_MTU else int(self._options.get((level, option), 0))
 
-    def fileno(self):
+    def fileno(self) -> int:
         """Return a number that only the select() and poll() of `on_paper` know."""
         return -1 if self._closed else self._number
 
-    def close(self):
+    def close(self) -> None:
         """Close it."""
         self._closed = True
 
-    def __enter__(self):
+    def __enter__(self) -> "Paper":
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: object) -> None:
         self.close()
 
     def _open(self):
@@ -176,15 +193,15 @@ class Paper:
 
     # --- Sending ---
 
-    def send(self, data, flags=0):
+    def send(self, data: bytes, flags: int = 0) -> int:
         """Send to the partner."""
         return self.sendto(data, self.getpeername())
 
-    def sendall(self, data, flags=0):
+    def sendall(self, data: bytes, flags: int = 0) -> None:
         """Send to the partner."""
         self.send(data)
 
-    def sendto(self, data, *flags_and_address):
+    def sendto(self, data: bytes, *flags_and_address: Any) -> int:
         """Send; raise what the kernel would."""
         self._open()
         data, (host, port) = bytes(memoryview(data)), flags_and_address[-1]
@@ -199,35 +216,37 @@ class Paper:
         self.sent.append((data, (host, port)))
         return len(data)
 
-    def sendmsg(self, buffers, ancillary=(), flags=0, address=None):
+    def sendmsg(
+        self, buffers: Iterable[bytes], ancillary: Sequence = (), flags: int = 0, address: tuple | None = None
+    ) -> int:
         """Send what several buffers hold as one datagram."""
         return self.sendto(b"".join(buffers), address or self.getpeername())
 
     # --- Receiving ---
 
-    def recvmsg(self, size, ancillary=0, flags=0):
+    def recvmsg(self, size: int, ancillary: int = 0, flags: int = 0) -> tuple[bytes, list, int, tuple[str, int]]:
         """Return (data, [], flags, sender) of the next datagram; MSG_TRUNC in the flags if it was cut."""
         data, peer = self._receive(flags)
         return data[:size], [], TRUNC if len(data) > size else 0, peer
 
-    def recvfrom(self, size, flags=0):
+    def recvfrom(self, size: int, flags: int = 0) -> tuple[bytes, tuple[str, int]]:
         """Return the next datagram and its sender."""
         if size < 0:
             raise ValueError("negative buffersize in recvfrom")
         data, peer = self._receive(flags)
         return data[:size], peer
 
-    def recv(self, size, flags=0):
+    def recv(self, size: int, flags: int = 0) -> bytes:
         """Return the next datagram."""
         return self.recvfrom(size, flags)[0]
 
-    def recvfrom_into(self, buffer, size=0, flags=0):
+    def recvfrom_into(self, buffer: bytearray | memoryview, size: int = 0, flags: int = 0) -> tuple[int, tuple]:
         """Put the next datagram into a buffer; return its length and its sender."""
         data, peer = self.recvfrom(size or len(buffer), flags)
         memoryview(buffer).cast("B")[: len(data)] = data
         return len(data), peer
 
-    def recv_into(self, buffer, size=0, flags=0):
+    def recv_into(self, buffer: bytearray | memoryview, size: int = 0, flags: int = 0) -> int:
         """Put the next datagram into a buffer; return its length."""
         return self.recvfrom_into(buffer, size, flags)[0]
 
@@ -240,7 +259,7 @@ class Paper:
             raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         return self._take(keep=flags & PEEK)
 
-    def comes(self, seconds):
+    def comes(self, seconds: float | None) -> bool:
         """Wait until something is there, for so many seconds at most (None: for ever); return whether it is."""
         self._open()
         self.patience = max(self.patience, seconds or 0.0)

@@ -5,8 +5,9 @@ import select
 import selectors
 import threading
 import time
+from collections.abc import Callable, Iterable, Iterator
 
-from udplab.kit.paper import Clock
+from udplab.kit.paper import Clock, Paper
 
 
 class _Poll:
@@ -32,7 +33,7 @@ class _Poll:
         return [(self._sock.fileno(), self._mask & 1)] if ready and self._mask & 1 else []
 
 
-def on_paper(function, sock, clocks=False):
+def on_paper(function: Callable, sock: Paper, clocks: bool = False) -> Callable:
     """Return a function like `function`, during which select, poll and selectors know the socket on paper.
 
     clocks: whether the clocks of `time` show the time on paper too. With a `Clock`, sleep() waits on it anyway.
@@ -45,7 +46,7 @@ def on_paper(function, sock, clocks=False):
     return wrapped
 
 
-def replacements(sock, clocks):
+def replacements(sock: Paper, clocks: bool) -> list[tuple[object, object]]:
     """Return (real thing, its stand-in on paper) pairs."""
     real_select = select.select
 
@@ -81,7 +82,7 @@ def _here_only(stand_in, real):
 
 
 @contextlib.contextmanager
-def swapped(pairs, names):
+def swapped(pairs: Iterable[tuple[object, object]], names: dict[str, object]) -> Iterator[None]:
     """For the block, put stand-ins in place of real things in their modules and in `names`, a learner's globals."""
     stand_ins = {id(real): stand_in for real, stand_in in pairs}
     homes = [vars(select), vars(selectors), vars(time), names]

@@ -7,10 +7,15 @@ words and numbers. `show(draw, *records)` puts both under a notebook's cell. A r
 import base64
 import html
 import io
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 
 import matplotlib
 import numpy as np
 from IPython.display import display
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -52,12 +57,12 @@ new MutationObserver((_, ended) => { ended.disconnect(); setTimeout(show, 150); 
 })(document.currentScript);</script>"""
 
 
-def style():
+def style() -> AbstractContextManager[None]:
     """Return a context manager in which plots have that look, for figures that are drawn outside of a cell."""
     return matplotlib.rc_context(STYLE)
 
 
-def figure(width=8.0, height=4.0, layout="constrained"):
+def figure(width: float = 8.0, height: float = 4.0, layout: str = "constrained") -> Figure:
     """Return a new Figure in that look; width, height: in inches of 110 pixels. It belongs to no notebook's cell.
 
     layout: who works out the margins; "none" leaves them as they are set, which takes half the time
@@ -68,7 +73,7 @@ def figure(width=8.0, height=4.0, layout="constrained"):
     return new
 
 
-def png(figure):
+def png(figure: Figure) -> bytes:
     """Return a figure as the bytes of a PNG."""
     file = io.BytesIO()
     with style():
@@ -76,7 +81,7 @@ def png(figure):
     return file.getvalue()
 
 
-def show(draw, *records, **options):
+def show(draw: Callable[..., str], *records: object, **options: object) -> None:
     """Draw a picture, display it under the cell, and print its words.
 
     draw: called with an Axes, the records and the options; returns the words. It may change its figure's size
@@ -98,13 +103,13 @@ def show(draw, *records, **options):
     print(words)
 
 
-def resize(ax, width, height):
+def resize(ax: Axes, width: float, height: float) -> None:
     """Give the figure of `ax` a size in inches of 110 pixels, if the picture has it for itself."""
     if ax.figure.axes == [ax]:
         ax.figure.set_size_inches(width, height)
 
 
-def split(ax, *widths):
+def split(ax: Axes, *widths: float) -> list[Axes]:
     """Put as many Axes side by side in the place of `ax` as there are relative widths; return them."""
     grid = ax.get_subplotspec().subgridspec(1, len(widths), width_ratios=widths)
     whole = ax.figure
@@ -112,7 +117,7 @@ def split(ax, *widths):
     return [whole.add_subplot(part) for part in grid]
 
 
-def your_line(ax, value, words, axis="y"):
+def your_line(ax: Axes, value: float | None, words: str, axis: str = "y") -> None:
     """Draw a learner's prediction (None: nothing) as a dotted black line across the picture, named in the legend.
 
     axis: the one on which the value is, "y" or "x"; words: the value as the legend says it
@@ -122,13 +127,13 @@ def your_line(ax, value, words, axis="y"):
         line(value, linestyle=":", color="black", linewidth=2.5, label=f"you: {words}", zorder=4)
 
 
-def below(ax, more=()):
+def below(ax: Axes, more: Iterable[Artist] = ()) -> None:
     """Put the legend under the plot, where it covers nothing. more: further entries, as handles."""
     handles = [*ax.get_legend_handles_labels()[0], *more]
     ax.figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=11)
 
 
-def spread(places, gap):
+def spread(places: Iterable[float], gap: float) -> list[float]:
     """Return sorted `places` moved as little as it takes to keep them `gap` apart."""
     groups = []  # of places that must share their room: [sum, number]
     for place in places:
@@ -140,19 +145,19 @@ def spread(places, gap):
     return [top(group, gap) + index * gap for group in groups for index in range(group[1])]
 
 
-def top(group, gap):
+def top(group: Sequence[float], gap: float) -> float:
     """Return the first place of a group (sum, number) that is laid out around its mean."""
     total, number = group
     return total / number - (number - 1) * gap / 2
 
 
-def plain(axis, ticks):
+def plain(axis: Axis, ticks: Sequence[float]) -> None:
     """Put ticks with plain numbers on a logarithmic axis."""
     axis.set_ticks(ticks, [f"{tick:,}" for tick in ticks])
     axis.set_ticks([], minor=True)
 
 
-def micros(axis, values):
+def micros(axis: Axis, values: Sequence[float]) -> None:
     """Put plain ticks on a logarithmic axis of times: 1, 2, 5, 10 ... as far as the values reach."""
     low, high = np.nanmin(values), np.nanmax(values)
     ticks = [step * 10**power for power in range(7) for step in (1, 2, 5)]
@@ -163,7 +168,7 @@ def micros(axis, values):
 # --- What they share ---
 
 
-def hollow_and_full():
+def hollow_and_full() -> list[Line2D]:
     """Return the legend's entries that say which marks are predicted and which are measured."""
     look = {"marker": "o", "linestyle": "", "color": GREY, "markersize": 9}
     hollow = Line2D([], [], markerfacecolor="white", markeredgewidth=2, label="hollow: predicted", **look)

@@ -9,6 +9,7 @@ import base64
 import html
 import time
 import traceback
+from collections.abc import Callable, Generator, Iterable
 
 import ipywidgets as widgets
 from IPython.display import display
@@ -25,22 +26,22 @@ MARGINS = {"left": 0.1, "right": 0.98, "top": 0.88, "bottom": 0.17, "wspace": 0.
 LABELS = "12em"  # the width of the words before a menu or a box
 
 
-def number(words, value, low, high, unit="", step=1):
+def number(words: str, value: float, low: float, high: float, unit: str = "", step: float = 1) -> Slider:
     """Return a slider for a number from `low` to `high`, to be dragged or typed into. See `kit.slider.Slider`."""
     return Slider(words, value, low, high, unit, step)
 
 
-def choice(words, options, label=LABELS):
+def choice(words: str, options: Iterable, label: str = LABELS) -> widgets.Dropdown:
     """Return a menu of the options, the first one chosen; `label` is the width of the words before it."""
     return widgets.Dropdown(options=options, description=words, **look(label))
 
 
-def tick(words, value=False, label=LABELS):
+def tick(words: str, value: bool = False, label: str = LABELS) -> widgets.Checkbox:
     """Return a box to tick; `label` is the width of the room before it, where other controls have their words."""
     return widgets.Checkbox(value, description=words, **look(label))
 
 
-def look(label):
+def look(label: str) -> dict[str, dict[str, str]]:
     """Return how a control looks: as wide as its column, its words in the width of `label`."""
     return {"layout": {"width": "auto"}, "style": {"description_width": label}}
 
@@ -63,7 +64,14 @@ class Playground:
     size: of the picture, in inches; margins: of the Axes in it, as shares. They stay, so that nothing jumps.
     """
 
-    def __init__(self, controls, measure, draw, size=(8.0, 3.6), margins=None):
+    def __init__(
+        self,
+        controls: dict[str, widgets.DOMWidget],
+        measure: Callable[..., Generator[list]],
+        draw: Callable[..., str],
+        size: tuple[float, float] = (8.0, 3.6),
+        margins: dict[str, float] | None = None,
+    ) -> None:
         self.controls, self.measure, self.draw = controls, measure, draw
         self.size, self.margins = size, MARGINS | (margins or {})
         self.picture = Picture(
@@ -77,7 +85,8 @@ class Playground:
         self.again.on_click(self.run)
         for control in controls.values():
             control.observe(self.run, "value")
-        self.task, self.frames, self.told = None, 0, ""
+        self.task: asyncio.Task | None = None
+        self.frames, self.told = 0, ""
         self._wanted, self._last, self._before = False, None, None
         # As many columns as there is room for, so that the picture can be seen together with the controls.
         fields = widgets.GridBox(
@@ -91,7 +100,7 @@ class Playground:
         self.run()
         return self.widget._repr_mimebundle_(**options)
 
-    async def still(self):
+    async def still(self) -> None:
         """Run once with the controls as they are; show the picture and its words, for a page without a kernel."""
         await self._once(self._values())
         source = base64.b64encode(self.picture.value).decode("ascii")
@@ -100,12 +109,12 @@ class Playground:
         print("One run with the first settings:")
         print(self.words)
 
-    def say(self, words):
+    def say(self, words: str) -> None:
         """Show the panel's state; a screen reader tells it too."""
         self.told = words
         self.status.value = f'<span role="status">{html.escape(words)}</span>'
 
-    def run(self, _change=None):
+    def run(self, _change: object = None) -> None:
         """Measure with the controls' values as they are now, in place of what is being measured; return at once."""
         self._wanted = True
         if self.task is None or self.task.done():

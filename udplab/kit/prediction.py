@@ -10,6 +10,7 @@ With the three dots nothing happens: nothing is said and nothing nags.
 import math
 import numbers
 from dataclasses import dataclass
+from typing import Any
 
 from udplab.kit.words import brief
 
@@ -26,13 +27,13 @@ class Guess:
     """
 
     question: str
-    guess: object
-    came: object
-    model: object = None
+    guess: Any
+    came: Any
+    model: Any = None
     by: str = "kernel"
 
     @property
-    def off(self):
+    def off(self) -> float:
         """How far the guess is off, to compare guesses of all kinds: 0 is right.
 
         Who says what the model says is right, also where chance made something else of it.
@@ -50,14 +51,14 @@ class Guess:
         return abs(math.log10((high + 1) / (low + 1))) or 0.01
 
     @property
-    def words(self):
+    def words(self) -> str:
         """In two lines: the three side by side, and how far off the learner was."""
         sides = {"you": self.guess, "model": self.model, self.by: self.came}
         given = [f"{side}: {in_words(value)}" for side, value in sides.items() if value is not None]
         return f"{self.question}: {', '.join(given)}.\n{self.how_far}"
 
     @property
-    def how_far(self):
+    def how_far(self) -> str:
         """A sentence: right, or how far off and in which direction."""
         if self.off == 0 and self.guess != self.came:
             return (
@@ -75,10 +76,10 @@ class Guess:
         return f"You were off by {in_words(high - low)}{times}: too {'high' if high == self.guess else 'low'}."
 
 
-_guesses = {}  # question -> Guess: a cell that is run again replaces its own
+_guesses: dict[str, Guess] = {}  # question -> Guess: a cell that is run again replaces its own
 
 
-def foretold(question, guess, came, model=None, by="kernel"):
+def foretold(question: str, guess: Any, came: Any, model: Any = None, by: str = "kernel") -> Any:
     """Keep a learner's guess beside what came, print both, and return the guess, cleaned, for a picture; None for dots.
 
     guess: `...` (nothing happens), a number, a text, True or False, or a set, list or tuple of names, as `came` is one
@@ -101,7 +102,7 @@ def foretold(question, guess, came, model=None, by="kernel"):
     return clean
 
 
-def cleaned(guess, came):
+def cleaned(guess: Any, came: Any) -> Any:
     """Return a guess in the shape of `came`. Raises ValueError, in words, for a guess of another kind."""
     if isinstance(came, frozenset):
         if isinstance(guess, str):
@@ -124,7 +125,7 @@ def cleaned(guess, came):
     return guess
 
 
-def in_words(value):
+def in_words(value: Any) -> str:
     """Return a number, a choice or a set of names as text."""
     if isinstance(value, frozenset):
         return " and ".join(sorted(value)) or "nobody"
@@ -135,12 +136,12 @@ def in_words(value):
     return f"{value:,}" if isinstance(value, numbers.Integral) else f"{float(value):.3g}"
 
 
-def guesses():
+def guesses() -> list[Guess]:
     """Return the list of all `Guess`es so far, in the order in which they were first made."""
     return list(_guesses.values())
 
 
-def summary():
+def summary() -> str:
     """Return a table of what was predicted and what came, and which of it was farthest off."""
     if not (made := guesses()):
         return "No predictions were made. Put yours where the three dots are: it costs a second, and one learns more."

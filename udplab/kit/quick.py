@@ -1,5 +1,8 @@
 """Waiting in vain, skipped: 1,000 requests with retries take a moment, and a busy machine changes no result."""
 
+import socket
+from collections.abc import Callable
+
 
 class FastForward:
     """A connected socket and its clock: where nothing is on its way, the clock jumps to the end of the wait.
@@ -12,28 +15,28 @@ class FastForward:
     patience: real seconds to wait for an answer that is on its way
     """
 
-    def __init__(self, sock, serve, patience=10.0):
+    def __init__(self, sock: socket.socket, serve: Callable[[], int], patience: float = 10.0) -> None:
         self._sock, self._serve, self._patience = sock, serve, patience
         self._wait, self._now, self._coming = 0.0, 0.0, 0
 
     def __getattr__(self, name):
         return getattr(self._sock, name)
 
-    def clock(self):
+    def clock(self) -> float:
         """Return the time in seconds, with the waits that were skipped."""
         return self._now
 
-    def settimeout(self, seconds):
+    def settimeout(self, seconds: float) -> None:
         """Set how long the next wait may be, in seconds on this clock."""
         self._wait = seconds
 
-    def send(self, data):
+    def send(self, data: bytes) -> int:
         """Send, and let the server do its part."""
         sent = self._sock.send(data)
         self._coming += self._serve()
         return sent
 
-    def recv(self, size):
+    def recv(self, size: int) -> bytes:
         """Return the next datagram; raise TimeoutError, and skip the wait, where none is on its way."""
         self._sock.settimeout(self._patience if self._coming else 0.0)
         try:
@@ -44,6 +47,6 @@ class FastForward:
         self._coming -= bool(self._coming)
         return data
 
-    def recvfrom(self, size):
+    def recvfrom(self, size: int) -> tuple[bytes, tuple[str, int]]:
         """Return the next datagram and its sender, the partner."""
         return self.recv(size), self._sock.getpeername()

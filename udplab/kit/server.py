@@ -14,7 +14,6 @@ The rules:
   and the thread runs as long as its socket is open. Thread.start() has an Event inside: there Ctrl-C is put off.
 """
 
-import collections
 import contextlib
 import errno
 import os
@@ -22,6 +21,8 @@ import queue
 import socket
 import sys
 import threading
+from collections import deque, namedtuple
+from collections.abc import Callable, Iterator
 from time import monotonic, perf_counter, sleep  # by name: a learner may put something else in their place in `time`
 
 from udplab.kit.answers import as_bytes, from_an_earlier_answer, unanswerable
@@ -32,7 +33,7 @@ from udplab.kit.words import SHOWN, failure
 KEPT = 1000  # records that the log keeps
 
 
-class Record(collections.namedtuple("Record", "number time peer data size done answer sent why")):
+class Record(namedtuple("Record", "number time peer data size done answer sent why")):
     """What became of one datagram.
 
     number: 1, 2, 3 ... in order of arrival
@@ -62,25 +63,24 @@ class Server:
     Use it in a `with` block, or call start() and stop(); it can be started again.
     """
 
-    def __init__(self, respond, host="127.0.0.1", port=0, *, clock=perf_counter, make_socket=socket.socket):
+    def __init__(
+        self, respond: Callable[[bytes], bytes | None], host: str = "127.0.0.1", port: int = 0, *,
+        clock: Callable[[], float] = perf_counter, make_socket: Callable[..., socket.socket] = socket.socket,
+    ) -> None:  # fmt: skip
         if not callable(respond):
             raise TypeError(f"a Server wants the function itself, its name without brackets, not {respond!r}")
-        self.respond = respond
-        self.host = host
-        self.port = port
-        self._clock = clock
-        self._make_socket = make_socket
-        self._log = collections.deque(maxlen=KEPT)
+        self.respond, self.host, self.port = respond, host, port
+        self._clock, self._make_socket = clock, make_socket
+        self._log: deque[tuple] = deque(maxlen=KEPT)
         self._counts = {"answered": 0, "dropped": 0, "bad": 0, "errors": 0}
-        self._news = None
-        self._thread = None
-        self._sock = None
-        self._owner = None
-        self._stopping = False
-        self._answering = False
-        self.address = None
+        self._news: queue.SimpleQueue | None = None
+        self._thread: threading.Thread | None = None
+        self._sock: socket.socket | None = None
+        self._owner: int | None = None
+        self._stopping = self._answering = False
+        self.address: tuple[str, int] | None = None
 
-    def start(self):
+    def start(self) -> "Server":
         """Bind the socket and start the thread; return the server.
 
         Raises OSError where the address cannot be had (in use, not ours, unknown).
@@ -110,7 +110,7 @@ class Server:
             self.stop()
             raise
 
-    def stop(self, patience=5.0):
+    def stop(self, patience: float = 5.0) -> None:
         """Stop the thread and wait for its end; a server that is not running stays so.
 
         Raises TimeoutError if the thread has not ended after `patience` seconds, since `respond` has not come back.
@@ -138,32 +138,32 @@ class Server:
         if self._news is not None:
             self._news.put(None)
 
-    def __enter__(self):
+    def __enter__(self) -> "Server":
         return self.start()
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     @property
-    def running(self):
+    def running(self) -> bool:
         """True from start() until the thread has closed the socket, its last act; never in a forked child."""
         sock = self._sock
         return sock is not None and sock.fileno() != -1 and self._owner == os.getpid()
 
     @property
-    def log(self):
+    def log(self) -> list[Record]:
         """The last 1,000 datagrams as a list of `Record`, the oldest first."""
         self._settle()
         return [Record._make(entry) for entry in self._log.copy()]
 
     @property
-    def counts(self):
+    def counts(self) -> dict[str, int]:
         """A dict: received == answered + dropped + bad + errors, at any moment and from any thread."""
         self._settle()
         done = self._counts.copy()
         return {"received": sum(done.values())} | done
 
-    def follow(self, patience=None):
+    def follow(self, patience: float | None = None) -> Iterator[tuple[int, list[Record]]]:
         """Yield `(missed, records)` whenever there is news, until the server stops; for one follower at a time.
 
         missed: how many datagrams came and left the log since the last look
@@ -266,10 +266,10 @@ class Server:
                 sock.sendto(b"", ("127.0.0.1" if host == "0.0.0.0" else host, port))
 
 
-_held = {}
+_held: dict[str, Server] = {}
 
 
-def hold(name, server):
+def hold(name: str, server: Server) -> Server:
     """Start `server` under a name, after stopping the one that had the name before; return it.
 
     A notebook cell that calls this can be run again and again.
@@ -283,7 +283,7 @@ def hold(name, server):
     return server.start()
 
 
-def stop_all():
+def stop_all() -> list[str]:
     """Stop every server that `hold` started; return their names.
 
     Raises TimeoutError for one that is stuck (see `Server.stop`), when all others have been stopped.

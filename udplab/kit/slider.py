@@ -28,7 +28,7 @@ class Slider(anywidget.AnyWidget):
     unit = traitlets.Unicode().tag(sync=True)
     step = traitlets.Union([traitlets.Int(), traitlets.Float()]).tag(sync=True)
 
-    def __init__(self, words, value, low, high, unit="", step=1):
+    def __init__(self, words: str, value: float, low: float, high: float, unit: str = "", step: float = 1) -> None:
         super().__init__(words=words, value=value, low=low, high=high, unit=unit, step=step)
 
     @traitlets.validate("value")

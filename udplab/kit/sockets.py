@@ -6,6 +6,7 @@ import socket
 import struct
 import sys
 import time
+from collections.abc import Callable, Iterator
 
 from udplab.kit.words import no_such_host, told
 
@@ -17,7 +18,9 @@ HEADERS = IP_HEADER + UDP_HEADER
 LARGEST = 65535 - HEADERS  # bytes of payload: the limit of IPv4's length field, whatever the MTU
 
 
-def arrivals(sock, seconds, clock=time.perf_counter):
+def arrivals(
+    sock: socket.socket, seconds: float, clock: Callable[[], float] = time.perf_counter
+) -> Iterator[tuple[bytes, tuple]]:
     """Yield (data, peer) for each datagram that arrives at `sock`, until `seconds` from the first call are over.
 
     The deadline is a point in time: no flood of datagrams can move it.
@@ -34,7 +37,7 @@ def arrivals(sock, seconds, clock=time.perf_counter):
         yield arrived
 
 
-def queued(sock, most=None):
+def queued(sock: socket.socket, most: int | None = None) -> list[bytes]:
     """Return up to `most` datagrams (None: all) that wait in the queue of `sock`, oldest first; wait for none.
 
     The socket does not block any more after it.
@@ -47,6 +50,7 @@ def queued(sock, most=None):
     return found
 
 
+# A listing of lesson 2-1 too, which shows its source: hence bare.
 def answer_from(sock, address, timeout, clock=time.perf_counter):
     """Return the next datagram that comes from `address`, a (host, port) pair; ignore those of anyone else.
 
@@ -60,7 +64,7 @@ def answer_from(sock, address, timeout, clock=time.perf_counter):
     raise TimeoutError(f"No answer from {host}, port {port}, within {timeout:g} s. Is a server running there?")
 
 
-def udp_socket(timeout=None):
+def udp_socket(timeout: float | None = None) -> socket.socket:
     """Return a UDP socket that may send datagrams up to the limit of IPv4.
 
     macOS starts at 9,216 bytes (sysctl net.inet.udp.maxdgram); there the send buffer's size is the limit.
@@ -72,7 +76,7 @@ def udp_socket(timeout=None):
     return sock
 
 
-def ipv4_address(host):
+def ipv4_address(host: str) -> str:
     """Return the IPv4 address of `host`, a name or an address, as text. A server's "0.0.0.0" is 127.0.0.1 for us.
 
     Raises OSError, in words for a reader, where there is no such host.
@@ -86,7 +90,7 @@ def ipv4_address(host):
     return HOST if found == "0.0.0.0" else found
 
 
-def connect(host, port, make_socket=udp_socket):
+def connect(host: str, port: int, make_socket: Callable[[], socket.socket] = udp_socket) -> socket.socket:
     """Return a UDP socket that is connected to a host's port. Nothing is sent (man 2 connect).
 
     make_socket: a function that returns a UDP socket
@@ -108,7 +112,7 @@ def connect(host, port, make_socket=udp_socket):
             sock.close()
 
 
-def kernel_drops(sock):
+def kernel_drops(sock: socket.socket) -> int | None:
     """Return how many datagrams the kernel threw away because the queue of `sock` was full; None if it does not tell.
 
     Linux counts them for each socket: SO_MEMINFO, ninth field SK_MEMINFO_DROPS (linux/sock_diag.h). The same number
@@ -123,7 +127,7 @@ def kernel_drops(sock):
         return None
 
 
-def own_address(sock):
+def own_address(sock: socket.socket) -> tuple[str, int]:
     """Return the address and port of `sock` (man 2 getsockname): ("0.0.0.0", 0) as long as it has none.
 
     Windows raises WSAEINVAL for a socket without an address, where Unix returns zeros.
@@ -136,7 +140,7 @@ def own_address(sock):
         return "0.0.0.0", 0
 
 
-def receive_cut(sock, size):
+def receive_cut(sock: socket.socket, size: int) -> tuple[bytes, bool]:
     """Receive with a buffer of `size` bytes; return what fitted in and whether the rest was cut off and lost.
 
     Unix tells by the flag MSG_TRUNC of recvmsg (man 2 recvmsg), Windows by an error (WSAEMSGSIZE), without the data.

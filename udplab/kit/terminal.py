@@ -6,12 +6,13 @@ import os
 import socket
 import sys
 from _signal import SIG_DFL, SIGINT, default_int_handler, getsignal, signal
+from collections.abc import Callable, Sequence
 
 from udplab.kit.sockets import HOST, PORT
 from udplab.kit.words import no_such_host, shown, told
 
 
-def parser(name, description):
+def parser(name: str, description: str | None) -> argparse.ArgumentParser:
     """Return an argparse parser that knows -p PORT; the listing adds its own arguments.
 
     name: the listing's module; description: several lines, which are kept as they are
@@ -26,7 +27,14 @@ def parser(name, description):
     return result
 
 
-def play(name, description, server, client, host=None, argv=None):
+def play(
+    name: str,
+    description: str | None,
+    server: Callable,
+    client: Callable,
+    host: str | None = None,
+    argv: Sequence[str] | None = None,
+) -> None:
     """Run a listing with two roles from its command line: {server,client} [HOST] [-p PORT].
 
     name, description: see `parser`; server, client: functions of the host, if the listing has one, and the port
@@ -47,14 +55,14 @@ def play(name, description, server, client, host=None, argv=None):
     run(roles[arguments.role], *([arguments.host] if host else []), arguments.port)
 
 
-def port(text):
+def port(text: str) -> int:
     """Return the port that `text` names, 0 to 65535; argparse reports anything else."""
     if not (text.isascii() and text.isdecimal() and int(text) <= 65535):
         raise argparse.ArgumentTypeError(f"{text!r} is not a port: give a whole number from 1 to 65535")
     return int(text)
 
 
-def show(server, line, note=""):
+def show(server, line: Callable[..., str], note: str = "") -> None:
     """Run `server` and print `line(record)` for each datagram, until Ctrl-C. note: a line to print at the start.
 
     The server's thread never waits for the output: where that is too slow, records are missed, and it says so.
@@ -76,7 +84,7 @@ def show(server, line, note=""):
         server.stop()
 
 
-def run(program, *arguments):
+def run(program: Callable, *arguments: object) -> None:
     """Call the program and exit: 0 when it returns, 1 after one line for an expected failure, 130 for Ctrl-C."""
     if getsignal(SIGINT) == SIG_DFL:  # see udplab/__init__.py
         signal(SIGINT, default_int_handler)
@@ -94,7 +102,7 @@ def run(program, *arguments):
         sys.exit(told(error))
 
 
-def cannot_listen(error, host, port):
+def cannot_listen(error: Exception, host: str, port: int) -> str:
     """Return one line that says why a server cannot have its address, and what to do."""
     if not isinstance(error, OSError) or isinstance(error, socket.gaierror):
         return f"{no_such_host(host, error)} Try 127.0.0.1, or 0.0.0.0 for every address of this machine."

@@ -5,6 +5,8 @@ import ctypes
 import queue
 import threading
 import time
+from collections.abc import Callable
+from typing import Any
 
 from udplab.kit.calm import uninterrupted
 
@@ -17,7 +19,7 @@ class Endless(Exception):
     """A learner's function did not end."""
 
 
-def outcome(function, *arguments, within, rescue=None):
+def outcome(function: Callable, *arguments: object, within: float, rescue: Callable[[], object] | None = None) -> Any:
     """Run a learner's function in a thread; return its result, or raise what it raised.
 
     within: seconds that it may take
@@ -57,15 +59,17 @@ class Running:
     ended: after the block, whether it could be ended. A bare `except:` holds even what ends a program.
     """
 
-    def __init__(self, function, *arguments, wake):
+    ended: bool | None
+
+    def __init__(self, function: Callable, *arguments: object, wake: Callable[[], object]) -> None:
         self._call, self._wake, self.ended = _Call(function, arguments), wake, None
         self.over, self.errors = self._call.over, self._call.errors
 
-    def __enter__(self):
+    def __enter__(self) -> "Running":
         self._call.start()
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: object) -> None:
         self.ended = self._call.end(patience=1.0, wake=self._wake)
 
 

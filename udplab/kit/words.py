@@ -6,13 +6,13 @@ from socket import EAI_AGAIN
 SHOWN = 200  # bytes of a datagram that the log keeps, characters of it that are shown
 
 
-def shown(data, limit=SHOWN):
+def shown(data: bytes | str, limit: int = SHOWN) -> str:
     """Return `repr(data)` on one line of at most `limit` characters, safe for any terminal."""
     text = repr(data[:limit])
     return text if len(text) <= limit and len(data) <= limit else text[: limit - 3] + "..."
 
 
-def brief(value, limit=SHOWN):
+def brief(value: object, limit: int = SHOWN) -> str:
     """Return `repr(value)` of anything, on one line of at most `limit` characters, safe for any terminal."""
     try:
         text = repr(value)
@@ -30,7 +30,7 @@ LIMITS = {  # what of a system ran out
 }
 
 
-def told(error):
+def told(error: BaseException) -> str:
     """Return what an error says, in words for a reader: for an OSError without its number."""
     try:
         name = errno.errorcode.get(getattr(error, "errno", None))
@@ -41,7 +41,7 @@ def told(error):
     return text if text.isprintable() else ascii(text)[1:-1]
 
 
-def no_such_host(host, error):
+def no_such_host(host: str, error: BaseException) -> str:
     """Return in words why a host's name has no IPv4 address. error: what the look-up raised (socket.gaierror)."""
     if isinstance(host, str) and ":" in host and not set(host) - set("0123456789abcdefABCDEF:."):
         return f"Unknown host {shown(host)}: that is an IPv6 address, and this program speaks IPv4."
@@ -50,7 +50,7 @@ def no_such_host(host, error):
     return f"Unknown host {shown(host)}: no such name is known."
 
 
-def failure(error):
+def failure(error: BaseException) -> tuple[str, str]:
     """Return what an error of a server's function is, and why: ("bad", words) for a ValueError, a request that makes no
     sense, and ("errors", the end of the traceback) for anything else. The last line names the error.
     """
@@ -65,13 +65,13 @@ def failure(error):
     return "errors", "\n".join(lines)[-2000:]
 
 
-def reason(record, otherwise):
+def reason(record, otherwise: str) -> str:
     """Return the last line of why a datagram was not answered, safe for any terminal; `otherwise` where it is empty."""
     line = (record.why.strip().splitlines() or [otherwise])[-1]
     return line if line.isprintable() else ascii(line)
 
 
-def unit(seconds):
+def unit(seconds: float) -> tuple[str, float]:
     """Return the (name, factor) of the unit that suits a span of `seconds`: value * factor is in that unit."""
     if seconds < 1e-3:
         return "µs", 1e6

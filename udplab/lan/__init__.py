@@ -22,6 +22,8 @@ machine's own interfaces. The network goes with `close()`, and also when this pr
 `unavailable()`: why it cannot be done.
 """
 
+from collections.abc import Iterable, Sequence
+
 from udplab.lan.host import Host
 from udplab.lan.network import Network
 from udplab.lan.plan import plan_path, plan_switch
@@ -30,7 +32,7 @@ from udplab.lan.process import LanError, stop, unavailable
 __all__ = ["Host", "LanError", "Network", "path", "stop", "switch", "unavailable"]
 
 
-def switch(*names, beyond=(), stray=(), snoop=False):
+def switch(*names: str, beyond: Iterable[str] = (), stray: Iterable[str] = (), snoop: bool = False) -> Network:
     """Hosts on one switch, and more hosts `beyond` a router if wanted.
 
     `names`: hosts on 10.0.0.0/24 (10.0.0.1, 10.0.0.2, ... in this order; at most 253). `beyond`: hosts on a
@@ -49,7 +51,7 @@ def switch(*names, beyond=(), stray=(), snoop=False):
     return Network(plan_switch(names, beyond, stray), switched=True, snoops=bool(snoop))
 
 
-def path(*mtus):
+def path(*mtus: int | Sequence[int]) -> Network:
     """A chain: client, router1, router2, ..., server, with the given MTU in bytes on each link.
 
     `path(1500, 1400)` has one router, and so has `path([1500, 1400])`. Link i is 10.0.i.0/24: the client is

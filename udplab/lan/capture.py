@@ -13,8 +13,10 @@ import socket
 import struct
 import time
 from dataclasses import dataclass
+from os import PathLike
 
 from udplab.kit.film import frames
+from udplab.lan.plan import Interface
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ _RX_RING, _STATISTICS, _VERSION = 5, 6, 10  # PACKET_...: linux/if_packet.h
 _BLOCK = 1 << 17  # bytes; room for the biggest frame of a veth link (65535 + header)
 
 
-def wall_ahead():
+def wall_ahead() -> float:
     """Return by how many seconds time.time() is ahead of time.monotonic().
 
     Between two readings another process may get the CPU: the quickest of a few counts.
@@ -48,13 +50,15 @@ class Capture:
     packet(7)), so no thread has to keep up. `frames` and `save()` work inside the `with` too.
     """
 
-    def __init__(self, host, interface, room):
+    def __init__(self, host, interface: Interface, room: int) -> None:
         self._host, self._interface = host, interface
         slot = 1 << (interface.mtu + 128).bit_length()  # a power of two that holds a frame and its header
         self._slot, self._slots = slot, max(room // _BLOCK, 1) * (_BLOCK // slot)
-        self._frames, self._next, self._ring, self._wall, self._begun = [], 0, None, 0.0, False
+        self._frames: list[Frame] = []
+        self._ring: mmap.mmap | None = None
+        self._next, self._wall, self._begun = 0, 0.0, False
 
-    def __enter__(self):
+    def __enter__(self) -> "Capture":
         if self._ring is not None:
             raise RuntimeError("this capture is running already")
         self._frames, self._next = [], 0
@@ -77,7 +81,7 @@ class Capture:
         self._ring = mmap.mmap(self._socket.fileno(), size)
         self._socket.bind((self._interface.name, ETH_P_ALL))  # from here on
 
-    def __exit__(self, kind, *exception):
+    def __exit__(self, kind: type | None, *exception: object) -> None:
         try:
             self._gather()
             lost = self._lost()
@@ -95,7 +99,7 @@ class Capture:
         self._ring = None
         self._socket.close()
 
-    def end(self, ahead):
+    def end(self, ahead: float) -> tuple[list[Frame], int]:
         """End it, for who has settled the network and has begun many; return (frames, how many did not fit).
 
         ahead: the difference of clocks (s, `wall_ahead`) that all of them share
@@ -109,7 +113,7 @@ class Capture:
         finally:
             self._close()
 
-    def settle(self):
+    def settle(self) -> None:
         """Return when all is on its way no more: `Host.settle`."""
         self._host.settle()
 
@@ -132,7 +136,7 @@ class Capture:
             self._next = (self._next + 1) % self._slots
 
     @property
-    def frames(self):
+    def frames(self) -> list[Frame]:
         """The frames so far, in order: a list of Frame. Raises RuntimeError before the `with` block."""
         if not self._begun:
             raise RuntimeError(
@@ -142,7 +146,7 @@ class Capture:
             self._gather()
         return list(self._frames)
 
-    def save(self, file):
+    def save(self, file: str | PathLike) -> None:
         """Write the frames to a .pcap file for Wireshark, with the wall clock's times. `file`: a path. Raises OSError.
 
         The format: draft-ietf-opsawg-pcap, with nanoseconds.
@@ -155,7 +159,7 @@ class Capture:
                 length = len(frame.data)
                 pcap.write(struct.pack("=IIII", int(seconds), int(rest * 1e9), length, length) + frame.data)
 
-    def __str__(self):
+    def __str__(self) -> str:
         """A line for each frame: the time since the first, and what it is."""
         kept = self.frames
         title = f"{len(kept)} frames at {self._host.name} {self._interface.name}"
@@ -163,7 +167,7 @@ class Capture:
         return "\n".join([f"{title}:" if kept else title, *lines])
 
 
-def told(frame):
+def told(frame: Frame) -> str:
     """Return a frame in a few words, such as "out  10.0.0.1 > 10.0.0.2  UDP, 5 bytes for port 1060"."""
     packet = frames.parse(frame.data)
     ends = f"{packet.source} > {packet.target}  " if packet.version else ""

@@ -5,8 +5,12 @@ import os
 import socket
 import subprocess
 import weakref
+from collections.abc import Mapping
+from os import PathLike
+from typing import Any
 
 from udplab.lan.capture import Capture
+from udplab.lan.plan import HostPlan, Interface
 from udplab.lan.process import choose_cpus
 from udplab.lan.programs import launching
 
@@ -20,28 +24,28 @@ class Host:
     as IPv6 addresses with a scope and IP_ADD_MEMBERSHIP want it.
     """
 
-    def __init__(self, network, plan, indexes, ipv6=True):
+    def __init__(self, network, plan: HostPlan, indexes: Mapping[str, int], ipv6: bool = True) -> None:
         self.name, self.interfaces = plan.name, plan.interfaces
         self.address, self.broadcast = plan.interfaces[0].address, plan.interfaces[0].broadcast
         self.address6 = plan.interfaces[0].address6 if ipv6 else None
         self.mac, self.link_local = plan.interfaces[0].mac, plan.interfaces[0].link_local
         self._network, self._indexes = network, indexes
-        self.given = weakref.WeakSet()  # its sockets in this process
+        self.given: weakref.WeakSet[socket.socket] = weakref.WeakSet()  # its sockets in this process
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<Host {self.name}: {', '.join(f'{i.name} {i.address}' for i in self.interfaces)}>"
 
-    def interface(self, name="eth0"):
+    def interface(self, name: str = "eth0") -> Interface:
         """The Interface of that name. Raises ValueError where the host has none."""
         for interface in self.interfaces:
             if interface.name == name:
                 return interface
         raise ValueError(f"{self.name} has no {name}, but {', '.join(i.name for i in self.interfaces)}")
 
-    def index(self, interface="eth0"):
+    def index(self, interface: str = "eth0") -> int:
         return self._indexes[self.interface(interface).name]
 
-    def socket(self, family=socket.AF_INET, type=socket.SOCK_DGRAM, proto=0):
+    def socket(self, family: int = socket.AF_INET, type: int = socket.SOCK_DGRAM, proto: int = 0) -> socket.socket:
         """An ordinary socket that lives on this host; Network.close() closes it.
 
         Parameters and errors are those of `socket.socket` (AF_PACKET works without root); and LanError.
@@ -52,7 +56,7 @@ class Host:
         self.given.add(made)
         return made
 
-    def start(self, *arguments, **keywords):
+    def start(self, *arguments: str | PathLike, **keywords: Any) -> subprocess.Popen:
         """Start a program on this host; returns its subprocess.Popen.
 
         start("python", "-m", "udplab.loopback", "server"): the program and its arguments; "python" is this
@@ -68,7 +72,7 @@ class Host:
             self._network._programs = [each for each in self._network._programs if each.poll() is None] + [program]
         return program
 
-    def run(self, *arguments, **keywords):
+    def run(self, *arguments: str | PathLike, **keywords: Any) -> subprocess.CompletedProcess:
         """Run a program on this host to its end; returns its subprocess.CompletedProcess, with its own `args`.
 
         arguments: as for start(); keywords: those of subprocess.run, as start() takes them. Raises what they do.
@@ -84,11 +88,11 @@ class Host:
         with launching(self.name, namespaces, arguments, keywords) as prepared:
             yield prepared
 
-    def capture(self, interface="eth0", room=8 << 20):
+    def capture(self, interface: str = "eth0", room: int = 8 << 20) -> Capture:
         """A Capture of the frames at an interface, in and out; `room` is the memory it may fill, in bytes."""
         return Capture(self, self.interface(interface), room)
 
-    def settle(self):
+    def settle(self) -> None:
         """Return when every frame whose send call has returned, and each kernel's answer to it, has arrived.
 
         A sent frame waits in a queue of its CPU for the next hop, first in, first out; all namespaces share
@@ -122,7 +126,7 @@ class Host:
         finally:
             choose_cpus(allowed)
 
-    def send_icmp(self, send):
+    def send_icmp(self, send: bool) -> None:
         """Let this host send ICMP messages of its own (True, at first) or none (False).
 
         A router that sends none drops a datagram that is too big without a word: a black hole (RFC 2923

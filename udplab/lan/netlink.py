@@ -8,6 +8,7 @@ import ipaddress
 import os
 import socket
 import struct
+from collections.abc import Iterable
 
 REQUEST, DUMP, EXCLUSIVE, CREATE, REPLACE = 0x1, 0x300, 0x200, 0x400, 0x100  # NLM_F_...: linux/netlink.h
 ERROR, DONE = 2, 3  # NLMSG_...
@@ -39,7 +40,7 @@ MAIN, STATIC, UNICAST, BLACKHOLE = 254, 4, 1, 6  # RT_TABLE_MAIN, RTPROT_STATIC,
 LONGEST = 1 << 20  # bytes of an answer
 
 
-def attribute(number, value):
+def attribute(number: int, value: bytes | str | int | list[bytes]) -> bytes:
     """Return an attribute. value: bytes, a text, a whole number of 32 bits, or a list of attributes."""
     if isinstance(value, list):
         value = b"".join(value)
@@ -50,22 +51,22 @@ def attribute(number, value):
     return struct.pack("=HH", 4 + len(value), number) + value + bytes(-len(value) % 4)
 
 
-def request(kind, flags, body, attributes=()):
+def request(kind: int, flags: int, body: bytes, attributes: Iterable[bytes] = ()) -> bytes:
     payload = body + b"".join(attributes)
     return struct.pack("=IHHII", 16 + len(payload), kind, REQUEST | flags, 0, 0) + payload
 
 
-def attributes(details):
+def attributes(details: dict) -> list[bytes]:
     """Return the attributes of a link. details: name, mac, mtu, master (an index), namespace (a descriptor)."""
     details = details | ({"mac": bytes.fromhex(details["mac"].replace(":", ""))} if "mac" in details else {})
     return [attribute(NAMES[name], value) for name, value in details.items()]
 
 
-def header(index, up):
+def header(index: int, up: bool) -> bytes:
     return struct.pack("=BxHiII", 0, 0, index, UP if up else 0, UP if up else 0)  # struct ifinfomsg
 
 
-def veth(near, near_index, far, far_index):
+def veth(near: dict, near_index: int, far: dict, far_index: int) -> bytes:
     """Return the request for a pair of interfaces (veth(4)), of which the near one is up; the far one cannot be yet.
 
     near, far: details of each; the indexes are ours to choose
@@ -75,7 +76,7 @@ def veth(near, near_index, far, far_index):
     return request(NEWLINK, CREATE | EXCLUSIVE, header(near_index, True), [*attributes(near), info])
 
 
-def bridge(name, index, **settings):
+def bridge(name: str, index: int, **settings: int) -> bytes:
     """Return the request for a bridge that is up. settings: as in BRIDGE."""
     return request(NEWLINK, CREATE | EXCLUSIVE, header(index, True), [*attributes({"name": name}), of_bridge(settings)])
 
@@ -90,12 +91,12 @@ def of_bridge(settings):
     return attribute(NAMES["info"], [attribute(KIND, "bridge"), attribute(DATA, data)])
 
 
-def change(index, up=True, **details):
+def change(index: int, up: bool = True, **details: str | int) -> bytes:
     """Return the request that changes a link: sets it up, moves it to a namespace, makes it a port of a bridge."""
     return request(SETLINK, 0, header(index, up), attributes(details))
 
 
-def address(index, text, prefix, broadcast=None):
+def address(index: int, text: str, prefix: int, broadcast: str | None = None) -> bytes:
     """Return the request that gives an interface an IPv4 or IPv6 address."""
     packed = ipaddress.ip_address(text).packed
     ends = [attribute(2, packed), attribute(1, packed)]  # IFA_LOCAL, IFA_ADDRESS
@@ -105,11 +106,11 @@ def address(index, text, prefix, broadcast=None):
     return request(NEWADDR, CREATE | EXCLUSIVE, struct.pack("=BBBBI", family(packed), prefix, flags, 0, index), ends)
 
 
-def family(packed):
+def family(packed: bytes) -> int:
     return socket.AF_INET6 if len(packed) == 16 else socket.AF_INET
 
 
-def route(destination, gateway):
+def route(destination: str, gateway: str) -> bytes:
     """Return the request for a route by a gateway, or that replaces one. destination: a network, or "default"."""
     by = ipaddress.ip_address(gateway).packed
     prefix, to = 0, []
@@ -120,7 +121,7 @@ def route(destination, gateway):
     return request(NEWROUTE, CREATE | REPLACE, body, [*to, attribute(5, by)])  # RTA_GATEWAY
 
 
-def silence(kind, protocol, delete=False):
+def silence(kind: int, protocol: int, delete: bool = False) -> bytes:
     """Return the request for a rule that drops what this host itself sends of an IP protocol (ip-rule(8))."""
     body = struct.pack("=BBBBBBBBI", kind, 0, 0, 0, 0, 0, 0, BLACKHOLE, 0)
     # FRA_PRIORITY, FRA_IIFNAME and FRA_IP_PROTO: linux/fib_rules.h
@@ -131,16 +132,16 @@ def silence(kind, protocol, delete=False):
 class Kernel:
     """A routing socket of the network namespace in which it was made, used in a `with` block."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
 
-    def __enter__(self):
+    def __enter__(self) -> "Kernel":
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: object) -> None:
         self._socket.close()
 
-    def send(self, *requests):
+    def send(self, *requests: bytes) -> None:
         """Do what the requests say, in their order; raises the first one's OSError that cannot be done.
 
         The kernel works at them while they are sent, and answers only those that it refuses.
@@ -157,7 +158,7 @@ class Kernel:
                 if code:
                     raise OSError(code, os.strerror(code))
 
-    def links(self, *indexes):
+    def links(self, *indexes: int) -> dict[int, tuple[str, int, int | None]]:
         """Return {index: (name, operstate, state of a bridge's port or None)} of some links, without indexes of all."""
         if not indexes:
             self._socket.send(request(GETLINK, DUMP, header(0, False)))
@@ -187,7 +188,7 @@ class Kernel:
         return found
 
 
-def link_state(parts):
+def link_state(parts: dict[int, bytes]) -> tuple[str, int, int | None]:
     """Return (name, operstate, state of a bridge's port or None) of a link, from its attributes."""
     info = parsed(parts.get(NAMES["info"], b""))
     state = parsed(info.get(PORT_DATA, b"")).get(1)  # IFLA_BRPORT_STATE
@@ -195,7 +196,7 @@ def link_state(parts):
     return name, parts.get(NAMES["operstate"], b"\0")[0], state and state[0]
 
 
-def parsed(data):
+def parsed(data: bytes) -> dict[int, bytes]:
     """Return {number: value} of a row of attributes."""
     found, at = {}, 0
     while at + 4 <= len(data):

@@ -10,22 +10,24 @@ import stat
 import subprocess
 import threading
 import weakref
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from udplab.kit.calm import uninterrupted
 from udplab.lan import process
 from udplab.lan.door import SIZE
 from udplab.lan.host import Host
-from udplab.lan.plan import as_dicts
+from udplab.lan.plan import HostPlan, as_dicts
 from udplab.lan.process import GONE, PATIENCE, LanError
 from udplab.lan.reasons import failure
-from udplab.lan.record import record
+from udplab.lan.record import Recording, record
 from udplab.lan.wire import Way, Wire
 
 MOST = 4  # descriptors that come with an answer
 ENDS = (errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN, errno.EBADF)  # of a send to somebody who is no more
 
 
-def owned(descriptor):
+def owned(descriptor: int) -> socket.socket | io.FileIO:
     """Return a file or a socket that closes a descriptor which has just arrived."""
     if stat.S_ISSOCK(os.fstat(descriptor).st_mode):
         return socket.socket(fileno=descriptor)
@@ -35,13 +37,13 @@ def owned(descriptor):
 class Network:
     """Hosts by name: `net["alice"]`; `for host in net`. Made by switch() and path(). Threads may share it."""
 
-    def __init__(self, hosts, switched, snoops=False):
+    def __init__(self, hosts: Sequence[HostPlan], switched: bool, snoops: bool = False) -> None:
         links = {interface.link for host in hosts for interface in host.interfaces}
         self._hops = 12 * len(links)  # see Host.settle
         self.switched = switched
         self._given = weakref.WeakSet()  # sockets and files that the helper gave
-        self._programs = []
-        self._wires = {}  # by (host's name, interface's name)
+        self._programs: list[subprocess.Popen] = []
+        self._wires: dict[tuple[str, str], Wire] = {}  # by (host's name, interface's name)
         self._lock = threading.Lock()
         self._stuck = False  # whether the helper has failed to answer
         self._number = 0
@@ -128,25 +130,25 @@ class Network:
             raise OSError(reply["errno"], os.strerror(reply["errno"]))  # as socket.socket() does
         raise LanError(failure(operation, reply["errno"], reply["error"], process.read))
 
-    def __getitem__(self, name):
+    def __getitem__(self, name: str) -> Host:
         if name not in self._hosts:
             raise KeyError(f"no host {name!r} here, but {', '.join(self._hosts)}")
         return self._hosts[name]
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Host]:
         return iter(self._hosts.values())
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._hosts)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<Network: {', '.join(f'{host.name} {host.address}' for host in self)}>"
 
-    def record(self, room=32 << 20):
+    def record(self, room: int = 32 << 20) -> contextlib.AbstractContextManager[Recording]:
         """Record what moves, in a `with` block: see `udplab.lan.record.record`."""
         return record(self, room)
 
-    def wire(self, host, interface="eth0", direction="both", **what):
+    def wire(self, host: str, interface: str = "eth0", direction: str = "both", **what: Any) -> Wire:
         """Have the wire at a host's interface delay, lose, double, reorder and damage frames; returns the Wire.
 
         host, interface: names. On a path the wire is the whole link, and is named by either of its ends, but by the
@@ -176,7 +178,7 @@ class Network:
         _, (control, log) = self._ask("wire", host=host, interface=interface)
         self._wires[host, interface] = Wire(host, interface, control, log)
 
-    def close(self):
+    def close(self) -> None:
         """Take the network away: end the programs on its hosts, close the sockets, which ends the servers on them.
 
         A program gets SIGTERM, and SIGKILL a second later. Twice does no harm.
@@ -201,8 +203,8 @@ class Network:
             with contextlib.suppress(subprocess.TimeoutExpired):  # its helper is stuck
                 program.wait(PATIENCE)
 
-    def __enter__(self):
+    def __enter__(self) -> "Network":
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: object) -> None:
         self.close()

@@ -4,6 +4,7 @@ Every address is private (RFC 1918) and every subnet a /24, so that a reader can
 """
 
 import ipaddress
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 PREFIX6 = "fd75:6470:6c61"  # all networks' first 48 bits: see Interface.address6
@@ -21,23 +22,23 @@ class Interface:
     prefix: int = 24
 
     @property
-    def broadcast(self):
+    def broadcast(self) -> str:
         return str(ipaddress.IPv4Interface(f"{self.address}/{self.prefix}").network.broadcast_address)
 
     @property
-    def mac(self):
+    def mac(self) -> str:
         """02:00 and the four bytes of the address, so that a capture is easy to read (02: locally given)."""
         return "02:00:" + ipaddress.IPv4Address(self.address).packed.hex(":")
 
     @property
-    def link_local(self):
+    def link_local(self) -> str:
         """The IPv6 link-local address that the kernel makes from the MAC (RFC 4291 appendix A)."""
         high, low = ipaddress.IPv4Address(self.address).packed[:2], self.address.split(".")[2:]
         tail = int.from_bytes(bytes([0, 0, high[0], 0xFF, 0xFE, high[1], int(low[0]), int(low[1])]))
         return str(ipaddress.IPv6Address(0xFE80 << 112 | tail))
 
     @property
-    def address6(self):
+    def address6(self) -> str | None:
         """The IPv6 address, on a /64 for each link: fd75:6470:6c61:LINK::NUMBER. None where the MTU is too small.
 
         A local address as RFC 4193 has them; the 40 bits that it wants drawn by lot are the letters "udpla" here,
@@ -46,7 +47,7 @@ class Interface:
         return on_link6(self.link, int(self.address.rpartition(".")[2])) if self.mtu >= LEAST6 else None
 
 
-def on_link6(link, number):
+def on_link6(link: int, number: int) -> str:
     return str(ipaddress.IPv6Address(f"{PREFIX6}:{link:x}::{number:x}"))
 
 
@@ -55,13 +56,13 @@ class HostPlan:
     """A host's name, its interfaces, its routes as (destination, router), IPv6 apart, and whether it is a router."""
 
     name: str
-    interfaces: tuple
-    routes: tuple = ()
+    interfaces: tuple[Interface, ...]
+    routes: tuple[tuple[str, str], ...] = ()
     forwards: bool = False
-    routes6: tuple = ()
+    routes6: tuple[tuple[str, str], ...] = ()
 
 
-def as_dicts(hosts):
+def as_dicts(hosts: Iterable[HostPlan]) -> list[dict]:
     """Return a plan as plain dicts and lists, with the interfaces' properties, for the helper."""
     properties = "mac", "broadcast", "address6"
     return [
@@ -75,7 +76,7 @@ def as_dicts(hosts):
     ]
 
 
-def plan_switch(names, beyond=(), stray=()):
+def plan_switch(names: Sequence[str], beyond: Iterable[str] = (), stray: Iterable[str] = ()) -> list[HostPlan]:
     """Hosts on 10.0.0.0/24 from 10.0.0.1 up, those `beyond` on 10.0.1.0/24; the router is .254 on both."""
     if isinstance(beyond, str) or isinstance(stray, str):
         raise ValueError(f"beyond and stray are lists of names, such as [{beyond or stray!r}]")
@@ -102,7 +103,7 @@ def plan_switch(names, beyond=(), stray=()):
     return hosts
 
 
-def plan_path(mtus):
+def plan_path(mtus: Sequence) -> list[HostPlan]:
     """client, router1, ..., server; link i (from 1) is 10.0.i.0/24: .1 on the client's side, .2 beyond.
 
     mtus: one a link; or in them one list or tuple of all
@@ -129,7 +130,7 @@ def plan_path(mtus):
     return hosts
 
 
-def path_routes6(place, mtus):
+def path_routes6(place: int, mtus: Sequence[int]) -> tuple[tuple[str, str], ...]:
     """Return a path's host's IPv6 routes; place: how many links lie between it and the client."""
     routes = []
     if place < len(mtus) and mtus[place] >= LEAST6:

@@ -11,8 +11,11 @@ import json
 import math
 import os
 import random
+import socket
 import struct
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
+from io import FileIO
 
 from udplab.kit.film.frames import ETHERNET, parse
 from udplab.lan.process import PATIENCE, LanError
@@ -40,7 +43,7 @@ class Way:
     corrupt: float = 0
     seed: int | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for field in fields(self)[:-1]:
             value = getattr(self, field.name)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
@@ -59,12 +62,12 @@ class Fate:
     """What is to become of a frame: the seconds that each copy takes (none: it is lost), whether the next frame
     overtakes it, and where a bit is flipped, as a part of its length behind the Ethernet header, or None."""
 
-    waits: tuple
+    waits: tuple[float, ...]
     overtaken: bool = False
     flip: float | None = None
 
 
-def fates(way, outgoing=True):
+def fates(way: Way, outgoing: bool = True) -> Iterator[Fate]:
     """Yield the Fate of each frame that goes a Way. outgoing: away from the wire's host; the lots differ.
 
     Each frame takes the same number of lots: so more loss leaves the others' fates as they were.
@@ -77,20 +80,20 @@ def fates(way, outgoing=True):
         yield Fate(waits, bool(waits) and reorder < way.reorder, place if waits and corrupt < way.corrupt else None)
 
 
-def takes_lots(frame):
+def takes_lots(frame: bytes) -> bool:
     """Return whether a frame's fate is drawn. What hosts send by themselves is only delayed, as it comes at any time:
     then no seed would give the same fates twice. That is ARP, IGMP, neighbour discovery (RFC 4861) and MLD (RFC 3810).
     """
     return parse(frame).kind not in ("ARP", "IGMP", "NDP", "MLD")
 
 
-def flipped_bit(frame, flip):
+def flipped_bit(frame: bytes, flip: float | None) -> int | None:
     """Return the number of the bit that a Fate flips in a frame, counted from its first byte's highest, or None."""
     behind = 8 * (len(frame) - ETHERNET)
     return None if flip is None or behind <= 0 else 8 * ETHERNET + int(flip * behind)
 
 
-def with_bit_flipped(frame, bit):
+def with_bit_flipped(frame: bytes, bit: int) -> bytes:
     """Return a copy of a frame with one bit, counted as by `flipped_bit`, the other way."""
     damaged = bytearray(frame)
     damaged[bit // 8] ^= 0x80 >> bit % 8
@@ -110,22 +113,22 @@ class Passage:
     time: float
     data: bytes
     outgoing: bool
-    sent: tuple
+    sent: tuple[float, ...]
     bit: int | None = None
     overtaken: bool = False
 
     @property
-    def lost(self):
+    def lost(self) -> bool:
         return not self.sent
 
-    def packed(self):
+    def packed(self) -> bytes:
         """Return the passage as an entry of the log."""
         bit = -1 if self.bit is None else self.bit
         head = ENTRY.pack(self.time, len(self.data), bit, self.outgoing, self.overtaken, len(self.sent))
         return head + struct.pack(f"={len(self.sent)}d", *self.sent) + self.data
 
 
-def unpacked(log):
+def unpacked(log: bytes) -> Iterator[Passage]:
     """Yield the passages of a log."""
     at = 0
     while at < len(log):
@@ -142,22 +145,22 @@ class Wire:
     host, interface: whose; out, into: the Way of frames that leave the host, and of those that come to it.
     """
 
-    def __init__(self, host, interface, control, log):
+    def __init__(self, host: str, interface: str, control: socket.socket, log: FileIO) -> None:
         self.host, self.interface = host, interface
         self.out = self.into = Way()
         self._control, self._log = control, log
         control.settimeout(PATIENCE)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<Wire of {self.host} {self.interface}: out {self.out}, into {self.into}>"
 
-    def change(self, out=None, into=None):
+    def change(self, out: Way | None = None, into: Way | None = None) -> None:
         """Set what happens from now on to frames that leave, and to those that come; None: as it was."""
         self._ask({"ways": [asdict(way) if way else None for way in (out, into)]})
         self.out, self.into = out or self.out, into or self.into
 
     @property
-    def passages(self):
+    def passages(self) -> list[Passage]:
         """What became of every frame until now, in the order of their fates, as a list of Passage.
 
         Raises OSError where the log was too small for all; then clear() makes room.
@@ -167,12 +170,12 @@ class Wire:
             raise OSError(f"{told['missed']} frames did not fit into the wire's log: clear() it now and then")
         return list(unpacked(os.pread(self._log.fileno(), LOG, 0)[: told["size"]]))
 
-    def clear(self):
+    def clear(self) -> None:
         """Forget what became of the frames until now."""
         self.settle()
         self._ask({"clear": True})
 
-    def settle(self):
+    def settle(self) -> dict[str, int]:
         """Return when no frame is on the wire: {"frames": how many have come, ...}."""
         return self._ask({"settle": True})
 

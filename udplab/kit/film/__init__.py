@@ -8,6 +8,7 @@ order, each arrival with the latest possible departure, since what was lost does
 
 import collections
 import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
 
 from udplab.kit.film import flight as fates
 from udplab.kit.film import frames
@@ -31,7 +32,7 @@ class Socket:
     host: str
     address: str
     port: int
-    peer: tuple | None = None
+    peer: tuple[str, int] | None = None
     dropped: int = 0
 
 
@@ -49,7 +50,7 @@ class Read:
     port: int | None = None
 
 
-def network_of(hosts, switched=False):
+def network_of(hosts: Iterable, switched: bool = False) -> tuple[tuple[Node, ...], tuple[Link, ...]]:
     """Return (nodes, links) of hosts with `name` and `interfaces`, such as a plan or a network of `udplab.lan`.
 
     switched: whether hosts on one link are joined by a switch, also where they are only two.
@@ -72,7 +73,15 @@ def network_of(hosts, switched=False):
     return tuple(nodes), tuple(links)
 
 
-def film_of(hosts, seen, sockets=None, reads=(), notes=(), errors=(), switched=False):
+def film_of(
+    hosts: Sequence,
+    seen: Mapping[tuple[str, str], Sequence],
+    sockets: Iterable[Socket] | None = None,
+    reads: Sequence[Read] = (),
+    notes: Iterable[Note] = (),
+    errors: Iterable[tuple[float, str]] = (),
+    switched: bool = False,
+) -> Film:
     """Return the Film of what was captured.
 
     hosts: as in `network_of`; their interfaces have a name, link, address, broadcast, mtu and mac
@@ -161,7 +170,7 @@ class _Packets(dict):
 # --- From sightings to flights ---
 
 
-def latest(departures, arrivals):
+def latest(departures: Sequence[float], arrivals: Sequence[float]) -> list[int | None]:
     """Match times: return for each arrival the number of its departure or None. Both lists are sorted.
 
     Each arrival gets the latest departure before it that no later arrival has.

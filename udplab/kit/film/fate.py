@@ -8,7 +8,9 @@ called "arrived".
 import bisect
 import collections
 import ipaddress
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from udplab.kit.film import flight as fates
 from udplab.kit.film import frames
@@ -21,14 +23,14 @@ HARD = {(4, 3, 2), (4, 3, 3), (4, 3, 4), (6, 1, 4)}  # ICMP errors of which Linu
 class Datagram:
     """A whole UDP datagram at a host."""
 
-    pieces: list  # the numbers of the flights that brought it
+    pieces: list[int]  # the numbers of the flights that brought it
     packet: frames.Packet  # the first of them
-    ports: tuple  # source and target
+    ports: tuple[int, int]  # source and target
     payload: bytes
     time: float  # when it was complete, in seconds
 
 
-def earliest(arrivals, reads):
+def earliest(arrivals: Sequence[float], reads: Iterable[float]) -> list[int | None]:
     """Match times as a queue does, first in, first out: for each read the number of its arrival or None."""
     matched, free = [], 0
     for read in reads:
@@ -44,7 +46,14 @@ class Judge:
     packets: for each flight its `frames.Packet`; arrivals, departures: the numbers of the host's flights
     """
 
-    def __init__(self, host, flights, packets, arrivals, departures):
+    def __init__(
+        self,
+        host: Any,
+        flights: list[fates.Flight],
+        packets: list[frames.Packet],
+        arrivals: Iterable[int],
+        departures: Sequence[int],
+    ) -> None:
         self.host, self.flights, self.packets = host, flights, packets
         self.arrivals = sorted(arrivals, key=lambda number: flights[number].arrived)
         self.departures = departures
@@ -52,15 +61,15 @@ class Judge:
         names = ("address", "address6", "link_local")
         self.addresses = {getattr(each, name, None) for each in host.interfaces for name in names}
         self.broadcasts = {"255.255.255.255", *(each.broadcast for each in host.interfaces)}
-        self.judged = set()
+        self.judged: set[int] = set()
 
-    def set(self, number, fate, why="", taken=None):
+    def set(self, number: int, fate: str, why: str = "", taken: float | None = None) -> None:
         each = self.flights[number]
         each.fate, each.taken = fate, taken
         each.why = "; ".join(filter(None, [each.why, why]))
         self.judged.add(number)
 
-    def judge(self, sockets, reads, errors):
+    def judge(self, sockets: list | None, reads: list, errors: Iterable[float]) -> None:
         """Write it.
 
         sockets: the host's `film.Socket`s, None where they are not known; reads: the host's `film.Read`s

@@ -6,6 +6,7 @@ records of programs, and from models; `kit.ladder` draws a film as a still, `kit
 
 import dataclasses
 import itertools
+from collections.abc import Iterator
 
 # What became of a frame. Only LOST and DROPPED are the end of what somebody wanted to arrive.
 DELIVERED = "delivered"  # a program's socket got it
@@ -28,14 +29,14 @@ class Node:
 
     name: str
     kind: str = "host"
-    addresses: tuple = ()
+    addresses: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
 class Link:
     """A cable between two nodes. mtu: bytes, or 0 where it does not matter."""
 
-    ends: tuple
+    ends: tuple[str, ...]
     mtu: int = 0
 
 
@@ -58,19 +59,19 @@ class Flight:
     kind: str
     words: str
     size: int
-    source: tuple
-    target: tuple
+    source: tuple[str, str]
+    target: tuple[str, str]
     left: float
     arrived: float | None
     fate: str = ARRIVED
     why: str = ""
     taken: float | None = None
     datagram: int = 0
-    part: tuple = (0, 0)
+    part: tuple[int, int] = (0, 0)
     cause: int | None = None
 
     @property
-    def end(self):
+    def end(self) -> float:
         """When its way ended, in seconds: where it was lost, nobody knows more than when it left."""
         return self.left if self.arrived is None else self.arrived
 
@@ -93,33 +94,33 @@ class Film:
     predicted: "" for what really happened; else why this is a prediction and no record
     """
 
-    nodes: tuple
-    links: tuple
-    flights: list = dataclasses.field(default_factory=list)
-    notes: list = dataclasses.field(default_factory=list)
+    nodes: tuple[Node, ...]
+    links: tuple[Link, ...]
+    flights: list[Flight] = dataclasses.field(default_factory=list)
+    notes: list[Note] = dataclasses.field(default_factory=list)
     predicted: str = ""
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Flight]:
         return iter(self.flights)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.flights)
 
-    def __getitem__(self, which):
+    def __getitem__(self, which: int) -> Flight:
         return self.flights[which]
 
     @property
-    def hosts(self):
+    def hosts(self) -> list[str]:
         """The names of all nodes that send and receive, without the switches."""
         return [node.name for node in self.nodes if node.kind != "switch"]
 
     @property
-    def length(self):
+    def length(self) -> float:
         """From the first to the last moment, in seconds."""
         moments = self.moments()
         return moments[-1] - moments[0] if moments else 0.0
 
-    def moments(self):
+    def moments(self) -> list[float]:
         """Return all times at which something begins or ends, sorted, each once."""
         times = {note.time for note in self.notes}
         for flight in self.flights:
@@ -128,14 +129,14 @@ class Film:
                 times.add(flight.taken)
         return sorted(times)
 
-    def only(self, *kinds):
+    def only(self, *kinds: str) -> "Film":
         """Return a film of these kinds of frames alone, such as "UDP", "fragment", "ICMP"; it starts with them."""
         kept = [number for number, flight in enumerate(self.flights) if flight.kind in kinds]
         number = {old: new for new, old in enumerate(kept)}
         flights = [dataclasses.replace(self.flights[old], cause=number.get(self.flights[old].cause)) for old in kept]
         return Film(self.nodes, self.links, flights, self.notes, self.predicted).from_zero()
 
-    def from_zero(self):
+    def from_zero(self) -> "Film":
         """Return the film with its first moment at 0 s, and its datagrams numbered from 1."""
         moments = self.moments()
         zero, numbers = moments[0] if moments else 0.0, {}
@@ -152,7 +153,7 @@ class Film:
         notes = [dataclasses.replace(note, time=note.time - zero) for note in sorted(self.notes, key=_time)]
         return Film(self.nodes, self.links, flights, notes, self.predicted)
 
-    def schedule(self, seconds=8.0, pause=0.8):
+    def schedule(self, seconds: float = 8.0, pause: float = 0.8) -> list[tuple[float, float]]:
         """Return how to show the film within `seconds`: a list of (time in the film, time on the stage), both rising.
 
         All times are stretched by one factor; but a time in which nothing is on its way, and which is longer than ten
@@ -175,13 +176,13 @@ class Film:
         steps = [(end - start, still) for (start, end), still in zip(itertools.pairwise(times), idle, strict=True)]
         return list(zip(times, itertools.accumulate(_stretched(steps, seconds, pause), initial=0.0), strict=True))
 
-    def usual(self):
+    def usual(self) -> float:
         """Return the median time, in seconds, that frames were on their way; 10 µs where none arrived."""
         times = sorted(each.arrived - each.left for each in self.flights if each.arrived is not None)
         return times[len(times) // 2] if times else 1e-5
 
 
-def landing(flight, usual):
+def landing(flight: Flight, usual: float) -> float:
     """Return when a flight ends, in seconds, as it is shown: what was lost goes half as far as `usual`."""
     return flight.left + usual / 2 if flight.arrived is None else flight.arrived
 

@@ -58,22 +58,22 @@ class Packet:
     body: bytes = b""
 
     @property
-    def key(self):
+    def key(self) -> tuple[str, str, int, int]:
         return self.source, self.target, self.protocol, self.id
 
     @property
-    def in_pieces(self):
+    def in_pieces(self) -> bool:
         """Whether it is a fragment of a larger packet."""
         return self.more or self.offset > 0
 
     @property
-    def ports(self):
+    def ports(self) -> tuple[int, int] | None:
         """(source port, target port) of UDP, or None where they do not stand in this packet."""
         started = self.protocol == UDP and self.offset == 0 and len(self.body) >= 8
         return struct.unpack_from("!HH", self.body) if started else None
 
     @property
-    def error(self):
+    def error(self) -> tuple[int, int, int] | None:
         """(type, code, named MTU) of an ICMP error (RFC 792, RFC 1191, RFC 4443), else None."""
         if self.kind != "ICMP" or len(self.body) < 8 or (self.version, *self.body[:2]) not in ERRORS:
             return None
@@ -81,12 +81,12 @@ class Packet:
         return self.body[0], self.body[1], struct.unpack_from(at, self.body)[0]
 
     @property
-    def quoted(self):
+    def quoted(self) -> "Packet | None":
         """The start of the packet that an ICMP error is about, as a Packet, else None."""
         return parse_ip(self.body[8:], self.to) if self.error else None
 
 
-def parse(frame):
+def parse(frame: bytes) -> Packet:
     """Return the Packet in an Ethernet frame (bytes). What cannot be read is of the kind "other"."""
     to, kind = frame[:6], frame[12:14]
     if kind == b"\x08\x06" and len(frame) >= ETHERNET + 28:  # ARP (RFC 826)
@@ -96,7 +96,7 @@ def parse(frame):
     return packet or Packet("other", max(len(frame) - ETHERNET, 0), to, body=frame[ETHERNET:])
 
 
-def parse_ip(data, to=b""):
+def parse_ip(data: bytes, to: bytes = b"") -> Packet | None:
     """Return the Packet that starts with an IPv4 or IPv6 header, or None where there is no such header."""
     version = data[0] >> 4 if data else 0
     if version == 4 and len(data) >= 20:
@@ -142,7 +142,7 @@ def _parse_ipv6(data, to):
     return Packet(kind, end, to, 6, source, target, following, number, offset, more, True, body)
 
 
-def checksum_is_right(packet, datagram):
+def checksum_is_right(packet: Packet, datagram: bytes) -> bool:
     """Return whether UDP's checksum fits the whole `datagram` (its header first) of this packet.
 
     0 means "not computed" in IPv4 (RFC 768). The pseudo header: RFC 768, RFC 8200 section 8.1.
@@ -156,7 +156,7 @@ def checksum_is_right(packet, datagram):
     return sum(struct.unpack(f"!{len(pseudo) // 2}H", pseudo)) % 0xFFFF == 0
 
 
-def words(packet):
+def words(packet: Packet) -> str:
     """Return what a frame is, in a few words."""
     if packet.kind == "ARP":
         asks = packet.body[6:8] == b"\0\1"

@@ -4,12 +4,14 @@ Where nothing moves for long, the axis is broken, and the picture says how long 
 """
 
 import itertools
+from collections.abc import Sequence
 
+from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from udplab.kit import picture
 from udplab.kit.film import flight as fates
-from udplab.kit.film.flight import landing
+from udplab.kit.film.flight import Film, Flight, landing
 from udplab.kit.film.story import lasting, story, teller
 
 SIZE = 8, 5.2  # inches: 572 pixels tall
@@ -19,7 +21,7 @@ COLOURS = "#0072B2", "#007A59", "#9C4F7C", "#6B6B00"  # of datagrams, in turn, a
 ERROR, LITTLE = "#B84F00", "#6A6A6A"
 
 
-def ladder(ax, film):
+def ladder(ax: Axes, film: Film) -> str:
     """Draw a film; return its words (see `story`). `picture.show(ladder, film)` displays it."""
     picture.resize(ax, *SIZE)
     knots = film.schedule()
@@ -47,7 +49,7 @@ def ladder(ax, film):
     return story(film)
 
 
-def shown_at(knots, time):
+def shown_at(knots: Sequence[tuple[float, float]], time: float) -> float:
     """Return where a time of the film is on the stage, by its schedule."""
     for (x0, y0), (x1, y1) in itertools.pairwise(knots):
         if time <= x1:
@@ -55,7 +57,7 @@ def shown_at(knots, time):
     return knots[-1][1]
 
 
-def look(flight):
+def look(flight: Flight) -> tuple[str, str]:
     """Return (colour, line style) of a flight's arrow."""
     if flight.kind == "ICMP":
         return ERROR, "--"

@@ -6,6 +6,7 @@ Units are those of the picture: 1000 wide. The module that draws (`stage.js`) kn
 import math
 
 from udplab.kit.film import flight as fates
+from udplab.kit.film.flight import Film
 from udplab.kit.film.story import clock, events, teller
 
 WIDTH = 1000
@@ -14,8 +15,10 @@ COLOURS = 4  # of datagrams, in turn; the datagram's number stands on them too
 LONGEST, SHORTEST = 74, 17  # of a moving frame; between them its length is to scale
 SHAPES = {"UDP": "data", "fragment": "data", "ICMP": "error"}  # all else: "small"
 
+Places = dict[str, tuple[float, float, float]]  # node: (x, y, half width)
 
-def layout(film):
+
+def layout(film: Film) -> tuple[Places, int]:
     """Return (places, height): {node: (x, y, half width)}; a switch is a bar with its hosts above and below."""
     switches = [node.name for node in film.nodes if node.kind == "switch"]
     if not switches:
@@ -56,7 +59,9 @@ def _edge(place, tall, towards):
     return x + math.copysign(half, to_x - x), y
 
 
-def route(source, target, places, tall, switch=None):
+def route(
+    source: str, target: str, places: Places, tall: dict[str, float], switch: str | None = None
+) -> list[tuple[float, float]]:
     """Return the corners of the way from a node to another, each direction beside the line of the link."""
     (x0, y0, _), (x1, y1, _) = places[source], places[target]
     if switch is None:
@@ -71,7 +76,7 @@ def route(source, target, places, tall, switch=None):
     return [(start[0] - shift[0], start[1]), (on[0] - shift[0], y), (on[1] + shift[1], y), (end[0] + shift[1], end[1])]
 
 
-def scene(film, seconds=8.0):
+def scene(film: Film, seconds: float = 8.0) -> dict[str, object]:
     """Return what the stage draws of a film, as lists and dicts of numbers and texts (JSON)."""
     places, height = layout(film)
     tall = {node.name: _tall(node) for node in film.nodes}

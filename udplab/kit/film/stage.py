@@ -10,6 +10,7 @@ stage.follow(control, lambda change: ...) # a control beside it: never at the sa
 """
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import anywidget
@@ -43,7 +44,7 @@ class Stage(anywidget.AnyWidget):
     pressed = traitlets.List().tag(sync=True)
     sliders = traitlets.List().tag(sync=True)
 
-    def __init__(self, film, **options):
+    def __init__(self, film: Film, **options: object) -> None:
         # JupyterLab hands a widget's messages to a thread of their own (a subshell of ipykernel 7), but to the main one
         # until that has started, and a cell may move a control too. (An RLock: a handler may move a control itself.)
         self._handlers, self._turn = [], threading.RLock()
@@ -54,7 +55,7 @@ class Stage(anywidget.AnyWidget):
     def _show(self, _change):
         self._scene = scene(self.film, self.seconds)
 
-    def on(self, handler):
+    def on(self, handler: Callable[[dict], object]) -> None:
         """Have `handler(event)` called for what the reader does, in whichever thread Jupyter hands that over.
 
         The handlers of `on` and of `follow` take turns: none runs while another does, in this thread or in another.
@@ -62,7 +63,7 @@ class Stage(anywidget.AnyWidget):
         """
         self._handlers.append(handler)
 
-    def follow(self, control, handler):
+    def follow(self, control: traitlets.HasTraits, handler: Callable[[dict], object]) -> None:
         """Have `handler(change)` called when `control.value` changes, a control beside the stage, in turn with `on`."""
 
         def in_turn(change):
@@ -79,7 +80,7 @@ class Stage(anywidget.AnyWidget):
         finally:
             self.send({"type": "done"})
 
-    def __repr__(self):  # what a page without a kernel shows in its place
+    def __repr__(self) -> str:  # what a page without a kernel shows in its place
         return "The moving picture needs a running kernel; the still picture shows the same."
 
     def _repr_mimebundle_(self, **options):
@@ -90,7 +91,7 @@ class Stage(anywidget.AnyWidget):
         return bundle
 
 
-def show(film):
+def show(film: Film) -> None:
     """Show a film as a still picture with its words, which stay in the page without a kernel, and then as a stage."""
     picture.show(ladder, film)
     display(Stage(film))

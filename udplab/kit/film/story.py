@@ -2,14 +2,16 @@
 
 import collections
 import math
+from collections.abc import Callable
 
 from udplab.kit.film import flight as fates
+from udplab.kit.film.flight import Film, Flight
 from udplab.kit.words import unit
 
 SHOWN = 40  # lines that are told
 
 
-def clock(film):
+def clock(film: Film) -> tuple[str, float, int]:
     """Return (unit, factor, digits) in which to tell a film's times: seconds * factor is in that unit.
 
     The digits are as many as it takes to tell one flight from the next.
@@ -19,24 +21,24 @@ def clock(film):
     return name, factor, min(max(digits, 1), 4)
 
 
-def lasting(seconds):
+def lasting(seconds: float) -> str:
     """Return a length of time as text, such as "100 ms"."""
     name, factor = unit(seconds)
     return f"{seconds * factor:.3g} {name}"
 
 
-def teller(film):
+def teller(film: Film) -> Callable[[float], str]:
     """Return a function that gives a moment of the film, in s, as text, such as "37.8 µs"."""
     name, factor, digits = clock(film)
     return lambda seconds: f"{seconds * factor:.{digits}f} {name}"
 
 
-def outcome(flight):
+def outcome(flight: Flight) -> str:
     """Return what became of a flight, in words, with the reason."""
     return f"{flight.fate} ({flight.why})" if flight.why else flight.fate
 
 
-def story(film, shown=SHOWN):
+def story(film: Film, shown: int = SHOWN) -> str:
     """Return the text of a film: datagram by datagram, link by link, a line for what left together; and the notes.
 
     So the lines are the same, but for their times, however the pieces of a datagram overtook each other. Of a long film
@@ -62,7 +64,7 @@ def story(film, shown=SHOWN):
     return "\n".join([*predicted, *lines, summary(film)])
 
 
-def summary(film):
+def summary(film: Film) -> str:
     """Return how many frames there were and what became of them, in a line."""
     counts = collections.Counter(flight.fate for flight in film)
     told = ", ".join(f"{counts[fate]} {fate}" for fate in sorted(counts)) or "nothing moved"
@@ -85,7 +87,7 @@ def _counted(names):
     return ", ".join(name if count == 1 else f"{name} ({count} times)" for name, count in counts.items())
 
 
-def events(film):
+def events(film: Film) -> list[tuple[float, str]]:
     """Return [(time in s, words)]: what happens, in the order of time, simultaneous things joined."""
     told = {}
     for flight in film:

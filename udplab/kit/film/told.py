@@ -5,6 +5,7 @@ On loopback no capture is possible without root, and none is needed: sender and 
 
 import collections
 import dataclasses
+from collections.abc import Iterable
 
 from udplab.kit.film import Read, latest, network_of
 from udplab.kit.film import flight as fates
@@ -51,10 +52,12 @@ class Hop:
     why: str = ""
     at: float | None = None
     datagram: int = 1
-    part: tuple | None = None
+    part: tuple[int, int] | None = None
 
 
-def loopback(sends, reads, why="the socket's queue is full", names=()):
+def loopback(
+    sends: Iterable[Sent], reads: Iterable[Read], why: str = "the socket's queue is full", names: Iterable[str] = ()
+) -> Film:
     """Return the Film of what programs on one machine sent (`Sent`) and read (`Read`), all on one clock.
 
     A datagram is known again by its bytes. Without `Sent.arrived` it flies until it is read. One that nobody read is
@@ -97,7 +100,7 @@ def _told(equal, times, why):
                      != fates.QUEUED), taken, number, (0, size + 8))  # fmt: skip
 
 
-def model(hosts, hops, reason, switched=False):
+def model(hosts: Iterable, hops: Iterable[Hop], reason: str, switched: bool = False) -> Film:
     """Return the Film that a model predicts: `hops`, a list of `Hop`, one after another, 10 µs each.
 
     hosts: a plan, as in `film.network_of`; reason: why this is not measured, in words
