@@ -613,6 +613,8 @@ def test_the_listing_on_two_machines():
     assert visit.how == "measured" and visit.result.said.startswith("Client socket name is ('10.0.0.1', ")
     assert visit.result.said.splitlines()[-1].startswith(("The server says b'Your data was 23 bytes long'", "No reply"))
     assert all(each.arrived - each.left > 0.009 for each in visit.result.film)
+    fates = {each.fate for each in visit.result.film if each.target[0] == "alice"}
+    assert fates == ({"delivered"} if machines.HEARD in visit.result.said else set())
 
 
 def test_the_listing_on_two_machines_where_there_is_no_lan(monkeypatch):
@@ -622,4 +624,4 @@ def test_the_listing_on_two_machines_where_there_is_no_lan(monkeypatch):
     monkeypatch.setattr(lan, "switch", switch)
     visit = machines.on_two_machines()
     assert (visit.how, visit.reason) == ("predicted", "no LAN here")
-    assert visit.result.film.predicted and "The server says" in visit.result.said
+    assert visit.result.film.predicted == "no LAN here" and "The server says" in visit.result.said

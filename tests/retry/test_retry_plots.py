@@ -44,7 +44,7 @@ def test_tries_cross_out_what_was_lost(ax):
     texts = [text.get_text() for text in ax.texts]
     assert texts.count("waits 100 ms") == texts.count("waits 200 ms") == 1
     brackets = [text for text in ax.texts if getattr(text, "xyann", (0,))[0] == -0.07]
-    assert [text.xy[1] - text.xyann[1] for text in brackets] == pytest.approx([0.1, 0.2]), "to scale"
+    assert [text.xy[1] - text.xyann[1] for text in brackets] == pytest.approx([100, 200]), "to scale"
     assert words.splitlines() == [
         "try 1: sent at 0 ms, request lost, waited 100 ms",
         "try 2: sent at 100 ms, answer lost, waited 200 ms",
