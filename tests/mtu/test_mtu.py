@@ -689,7 +689,7 @@ def test_picture_of_survival():
     assert lines(ax)["on average (predicted)"].get_ydata()[1] == pytest.approx(100 * 0.95**10)
     assert " 3 of 100 arrived" in words and words.endswith("what chance explains: 1 of 2")
     ax, words = drawn(plots_of_fragments.survival, sizes, 0.05, 100, alone(odds))
-    assert "59.9 expected, by chance 47 to 73" in words and words.endswith(NO_LAN)
+    assert "59.9 expected, chance allows 47 to 73" in words and words.endswith(NO_LAN)
 
 
 def test_picture_of_a_search():

@@ -161,11 +161,11 @@ def survival(ax, sizes, loss, total, compared, you=None):
     your_line(ax, you, f"{you}")
     ax.set(xlabel="fragments in a datagram", ylabel=f"datagrams that arrive, of {total}", ylim=(0, 1.05 * total))
     ax.set_xticks(pieces)
-    ax.set_title(compared.title(f"One lost fragment loses the datagram ({loss:.0%} of the packets lost on average)"))
+    ax.set_title(compared.title(f"One lost fragment loses the datagram ({loss:.0%} lost on average)"))
     below(ax)
     lines = []
     for size, number, each in zip(sizes, pieces, compared.predicted, strict=True):
-        odds = f"{each.mean:5.1f} expected, by chance {each.low} to {each.high}"
+        odds = f"{each.mean:5.1f} expected, chance allows {each.low} to {each.high}"
         lines.append(f"{size:6} bytes in {number:2} fragments: {odds}")
     if not compared.measured:
         return "\n".join([*lines, compared.verdict])
