@@ -28,6 +28,7 @@ from udplab.mtu import (
     experiments,
     films,
     fragments,
+    hosts,
     journeys,
     kernel,
     listing,
@@ -527,6 +528,12 @@ def test_what_is_chance_at_its_ends():
     assert journeys.odds(14_000, 1, 100) == journeys.Odds(0, 0, 0)
 
 
+def test_the_next_size_by_hand():
+    """A claim is tried, and then one byte more; without a claim between them it is the middle."""
+    assert probing.next_size(1172, 65_508, 1472) == 1472 and probing.next_size(1372, 1472, 1372) == 1373
+    assert [probing.next_size(1172, 1472, claim) for claim in (1472, 1171, None)] == [1322] * 3
+
+
 def test_sends_by_hand():
     sends = experiments.predict_sends((1500, 1400), [1472, 1472, 1372, 1372])
     assert [(send.outcome, send.arrived, send.believed) for send in sends] == [
@@ -578,6 +585,8 @@ def test_claims_by_hand():
         (9000, 1500, 1400), False, 9000, 1400, 1400
     )
     assert experiments.predict_claims((1500, 1400), True) == experiments.Claims((1500, 1400), True, 1500, 1500, 1400)
+    claims = [experiments.predict_claims((1500, 1400), hole) for hole in (False, True)]
+    assert [experiments.right(claims, way) for way in ("listing", "told", "probed")] == [0, 1, 2]
 
 
 # --- Pictures and their words ---
@@ -611,8 +620,8 @@ MTUS, SIZES = (1500, 1400), [1472, 1472, 1372, 1372]
 
 def test_picture_of_a_path():
     ax, words = drawn(plots.hops, (1500, 1400, 1280))
-    assert texts(ax) == ["client", "router 1", "router 2", "server", "MTU 1500", "MTU 1400", "MTU 1280"]
-    assert words.splitlines()[-1] == "router 2 to server: MTU 1280"
+    assert texts(ax) == ["client", "router1", "router2", "server", "MTU 1500", "MTU 1400", "MTU 1280"]
+    assert words.splitlines()[-1] == "router2 to server: MTU 1280"
 
 
 @pytest.mark.parametrize(
@@ -621,7 +630,7 @@ def test_picture_of_a_path():
         (3000, False, False, ["3 fragments", "5 fragments", "arrived"], "the server got it"),
         (1372, True, True, ["in one piece", "in one piece", "arrived"], "the server got it"),
         (1472, True, False, ["in one piece", "nothing", "ICMP: too big, the next MTU is 1400"], "next MTU is 1400"),
-        (1472, True, True, ["in one piece", "nothing", "lost at router 1, and nobody says so"], "nobody says so"),
+        (1472, True, True, ["in one piece", "nothing", "lost at router1, and nobody says so"], "nobody says so"),
         (3000, True, False, ["nothing", "nothing", "refused here: send() raises EMSGSIZE, nothing leaves"], "refused"),
     ],
 )
@@ -680,7 +689,7 @@ def test_picture_of_survival():
     assert lines(ax)["on average (predicted)"].get_ydata()[1] == pytest.approx(100 * 0.95**10)
     assert " 3 of 100 arrived" in words and words.endswith("what chance explains: 1 of 2")
     ax, words = drawn(plots_of_fragments.survival, sizes, 0.05, 100, alone(odds))
-    assert "59.9 expected, 47 to 73 in 99 of 100" in words and words.endswith(NO_LAN)
+    assert "59.9 expected, chance allows 47 to 73" in words and words.endswith(NO_LAN)
 
 
 def test_picture_of_a_search():
@@ -756,7 +765,8 @@ def test_each_experiment_gives_its_prediction_and_the_reason(monkeypatch, error)
         (experiments.sends, MTUS, SIZES),
         (messages.icmp_message, MTUS, 1472),
         (experiments.probe, MTUS),
-        (experiments.claims, [(MTUS, False)]),
+        (experiments.claims, [MTUS]),
+        (hosts.programs, MTUS, "--probe"),
         (journeys.travel, MTUS, 3000, False),
         (journeys.arriving, MTUS, [3000]),
         (journeys.survivors, [3000], 0.05, 5),

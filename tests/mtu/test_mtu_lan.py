@@ -11,7 +11,7 @@ from udplab import lan
 from udplab.kit.server import Server
 from udplab.kit.sockets import HEADERS, LARGEST, PORT
 from udplab.loopback import listing as loopback
-from udplab.mtu import experiments, journeys, listing, messages, packets, probing, six
+from udplab.mtu import experiments, hosts, journeys, listing, messages, packets, probing, six
 
 FOUR = [1472, 1472, 1372, 1372]
 
@@ -177,7 +177,7 @@ def test_probing_through_a_link_that_loses():
 
 @needs_lan
 def test_claims_are_as_predicted():
-    as_predicted(experiments.claims([((1500, 1400, 1280), False), ((1500, 1400), True)]))
+    as_predicted(experiments.claims([(1500, 1400, 1280)], black_holes=[(1500, 1400)]))
 
 
 @needs_lan
@@ -190,3 +190,9 @@ def test_claims_are_as_predicted():
 def test_who_cuts_is_as_predicted(mtus, size):
     found = as_predicted(six.cutting(mtus, size))
     assert (found["IPv6"].message is not None) == (mtus[0] > min(mtus) and size + 48 > min(mtus))
+
+
+@real
+def test_the_programs_on_two_hosts_say_what_is_predicted():
+    assert as_predicted(hosts.programs((1500, 1400), "--probe")).endswith("believes in an MTU of 1400 bytes.")
+    assert "believes in an MTU of 1500 bytes" in hosts.programs((1500, 1400)).measured, "the listing"

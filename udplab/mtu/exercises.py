@@ -51,12 +51,8 @@ pieces = Exercise(
 )
 
 
-def _find(search):
-    return checks.find(search)
-
-
 find = Exercise(
-    _find,
+    checks.find,
     "You have written the heart of RFC 8899. It needs no ICMP message, and a lost datagram does not fool it.",
     [
         "Keep two numbers: low, which arrives, and high, which does not. Try the middle, and move one of them.",
@@ -113,12 +109,8 @@ stale = Exercise(
 )
 
 
-def _resend(send):
-    return checks.resend(send)
-
-
 resend = Exercise(
-    _resend,
+    checks.resend,
     "An old error is reported once and then gone. An error that comes back is about this datagram.",
     [
         "How often is an old error reported? And one that is about this datagram?",
@@ -131,12 +123,8 @@ resend = Exercise(
 )
 
 
-def _survive(ask):
-    return checks.survive(ask)
-
-
 survive = Exercise(
-    _survive,
+    checks.survive,
     "Your client knows what an error is about: at send, nothing was sent; at recv, the question is on its way already.",
     [
         "Which call reported the error? Was the question sent then?",

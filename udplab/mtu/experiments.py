@@ -197,9 +197,18 @@ class Claims:
         return min(self.links)
 
 
-def claims(cases):
-    """Ask on several paths, (links, black_hole) each, in all three ways; return a `Compared` of lists of `Claims`."""
+def claims(paths, black_holes=()):
+    """Ask on several paths in all three ways; return a `Compared` of lists of `Claims`.
+
+    paths: the MTUs of each; black_holes: more of them, whose routers are silent
+    """
+    cases = [*((path, False) for path in paths), *((path, True) for path in black_holes)]
     return compared([predict_claims(*case) for case in cases], measure_claims, cases)
+
+
+def right(claims, way):
+    """Return how many of the `Claims` are right in "listing", "told" or "probed"."""
+    return sum(getattr(each, way) == each.true for each in claims)
 
 
 def predict_claims(mtus, black_hole=False):

@@ -4,6 +4,7 @@ from udplab.kit.film import flight as fates
 from udplab.kit.film.flight import Note
 from udplab.kit.film.told import STEP, Hop, model
 from udplab.kit.sockets import HEADERS, IP_HEADER, PORT, queued
+from udplab.kit.words import told
 from udplab.lan.plan import plan_path
 from udplab.mtu import kernel
 from udplab.mtu.experiments import (
@@ -31,7 +32,7 @@ def film(links, sizes, choice="forbid", black_hole=False):
     try:
         return on_new_path(links, record, sizes, choice, black_hole)
     except OSError as reason:
-        return predict_film(links, sizes, choice, black_hole, str(reason))
+        return predict_film(links, sizes, choice, black_hole, told(reason))
 
 
 def record(net, sizes, choice, black_hole=False):

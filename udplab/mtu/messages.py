@@ -65,6 +65,11 @@ def in_flight(links, large=1472, small=1372, delay=0.1):
     return on_path(links, predicted, measure_in_flight, large, small, delay)
 
 
+def refused(outcomes):
+    """Return how many of the (size, outcome) were refused as old news."""
+    return [outcome for _, outcome in outcomes].count(OLD_NEWS)
+
+
 def measure_in_flight(net, large, small, delay):
     """Return what happens on a path, as a list of (size, outcome)."""
     net.wire("client", delay=delay)

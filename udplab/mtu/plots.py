@@ -18,14 +18,14 @@ def hops(ax, mtus):
     resize(ax, 8, 1.4)
     half = boxes(ax, mtus)
     ax.set(xlim=(-half - 0.1, len(mtus) + half + 0.1), ylim=(-0.4, 0.7))
-    names = [*(f"router {number}" for number in range(1, len(mtus))), "server"]
+    names = [*(f"router{number}" for number in range(1, len(mtus))), "server"]
     ends = zip(["client", *names], names, mtus, strict=False)
     return "\n".join(f"{start} to {end}: MTU {limit}" for start, end, limit in ends)
 
 
 def boxes(ax, mtus):
     """Draw the hosts, from x = 0 on, and the links; return half of a box's width, in links."""
-    names = ["client", *(f"router {number}" for number in range(1, len(mtus))), "server"]
+    names = ["client", *(f"router{number}" for number in range(1, len(mtus))), "server"]
     half = 0.16 + 0.02 * len(mtus)
     for place, name in enumerate(names):
         ends = place in (0, len(mtus))
@@ -78,6 +78,10 @@ def send_by_send(ax, mtus, compared, you=None):
             if at:
                 sizes = [results[n - 1].size + HEADERS for n in at]
                 ax.plot(at, sizes, mark, color=colour, markeredgewidth=2, label=words if named else None, **look)
+    for number, send in enumerate(compared.result, start=1):
+        if send.pieces > 1:
+            ax.annotate(f"{send.pieces} pieces", (number, send.size + HEADERS), (14, 0), textcoords="offset points",
+                        va="center", fontsize=11)  # fmt: skip
     your_line(ax, you, f"{you}")
     numbers = range(1, len(predicted) + 1)
     ax.set(xlim=(0.5, len(predicted) + 0.5), xticks=numbers, ylabel="packet in bytes (payload + 28)")
@@ -144,7 +148,7 @@ def search(ax, compared, you=None):
         if at:
             ax.plot(at, [heights[n - 1] for n in at], mark, color=colour, markersize=10, label=outcome, **look)
     for n, step, height in zip(numbers, steps, heights, strict=True):
-        text = str(step.size) if n > 1 else f"{step.size}\n(below)"
+        text = str(step.size) if n > 1 else f"{step.size}\n(far below)"
         under = step.outcome == probing.CONFIRMED
         ax.annotate(text, (n, height), (0, -13 if under else 11), textcoords="offset points", ha="center",
                     va="top" if under else "bottom", fontsize=10.5)  # fmt: skip

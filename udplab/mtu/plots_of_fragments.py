@@ -47,7 +47,7 @@ def _fate(ax, each, half, links):
     if place == 0:
         ax.text(-half, y, "refused here: send() raises EMSGSIZE, nothing leaves", va="center")
     elif each.told is None:
-        ax.text(place + half, y, f"lost at router {place}, and nobody says so", ha="right", va="center")
+        ax.text(place + half, y, f"lost at router{place}, and nobody says so", ha="right", va="center")
     else:
         ax.annotate(
             "", (0, y), (place, y), arrowprops={"arrowstyle": "-|>", "color": RED, "linewidth": 2, "linestyle": "--"}
@@ -68,7 +68,7 @@ def ending(each):
     if place == 0:
         return "the client's own kernel refused it, nothing was sent"
     told = "nobody says so" if each.told is None else f"it says so by ICMP: the next MTU is {each.told}"
-    return f"router {place} dropped it, and {told}"
+    return f"router{place} dropped it, and {told}"
 
 
 # --- How a datagram is cut up ---
@@ -82,7 +82,7 @@ def counts(ax, mtus, sizes, compared):
     look = {"color": BLUE} if compared.measured else {"color": PURPLE, "markerfacecolor": "white"}
     label = "captured at the server" if compared.measured else "predicted for these sizes"
     ax.plot(sizes, list(map(len, compared.result)), "o", label=label, **look)
-    ax.set(xscale="log", yscale="log", xlabel="payload in bytes", ylabel="fragments")
+    ax.set(xscale="log", yscale="log", xlabel="payload in bytes (log scale)", ylabel="fragments (log scale)")
     ax.set_title(compared.title(f"Fragments after links of {' and '.join(map(str, mtus))} bytes"))
     plain(ax.xaxis, [100, 300, 1000, 3000, 10_000, 30_000, 65_507])
     plain(ax.yaxis, [1, 2, 3, 5, 10, 20, 50, 100])
@@ -161,11 +161,11 @@ def survival(ax, sizes, loss, total, compared, you=None):
     your_line(ax, you, f"{you}")
     ax.set(xlabel="fragments in a datagram", ylabel=f"datagrams that arrive, of {total}", ylim=(0, 1.05 * total))
     ax.set_xticks(pieces)
-    ax.set_title(compared.title(f"One lost fragment loses the datagram ({loss:.0%} of the packets lost)"))
+    ax.set_title(compared.title(f"One lost fragment loses the datagram ({loss:.0%} lost on average)"))
     below(ax)
     lines = []
     for size, number, each in zip(sizes, pieces, compared.predicted, strict=True):
-        odds = f"{each.mean:5.1f} expected, {each.low} to {each.high} in 99 of 100"
+        odds = f"{each.mean:5.1f} expected, chance allows {each.low} to {each.high}"
         lines.append(f"{size:6} bytes in {number:2} fragments: {odds}")
     if not compared.measured:
         return "\n".join([*lines, compared.verdict])

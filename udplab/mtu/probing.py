@@ -68,7 +68,7 @@ def narrow(outcome_of, hint=lambda: None, largest=LARGEST):
 
     outcome_of: a function of a size in bytes; it returns (outcome, told, noted), of which the last two may be left out
     hint: a function that returns the payload that somebody claims to be the largest, or None. It is tried, and
-        the next larger one too: a claim is never believed.
+        the next larger one too: a claim is never believed. See `next_size`.
     """
     low, high = SMALLEST - 1, largest + 1
     size = SMALLEST
@@ -81,15 +81,20 @@ def narrow(outcome_of, hint=lambda: None, largest=LARGEST):
         yield Step(size, outcome, low, high, *more)
         if high - low <= 1:
             return
-        claim = hint()
-        if low < BASE < high and high == largest + 1:
-            size = BASE
-        elif claim is not None and low < claim < high:
-            size = claim
-        elif claim == low:
-            size = low + 1
-        else:
-            size = (low + high) // 2
+        first = low < BASE < high and high == largest + 1
+        size = BASE if first else next_size(low, high, hint())
+
+
+def next_size(low, high, claim):
+    """Return which size to try next, where `low` bytes arrive and `high` bytes do not.
+
+    claim: the payload that the kernel claims to be the largest, or None
+    """
+    if claim == low:  # the claim has arrived: does one byte more?
+        return low + 1
+    if claim is not None and low < claim < high:  # not tried yet
+        return claim
+    return (low + high) // 2
 
 
 def search(sock, timeout=0.3, clock=time.monotonic):
