@@ -317,7 +317,13 @@ def test_the_hardware_address_of_a_group():
 
 def test_what_a_frame_says_of_a_group():
     igmp = (
-        bytes.fromhex("01005e000016") + bytes(6) + b"\x08\x00" + bytes(9) + b"\x02" + bytes(6) + bytes([224, 0, 0, 22])
+        bytes.fromhex("01005e000016")
+        + bytes(6)
+        + b"\x08\x00\x45"
+        + bytes(8)
+        + b"\x02"
+        + bytes(6)
+        + bytes([224, 0, 0, 22])
     )
     assert multicast.read(igmp) == multicast.Message("IGMP", "224.0.0.22", "01:00:5e:00:00:16")
     assert multicast.read(bytes(12) + b"\x08\x06" + bytes(28)) is None
@@ -420,15 +426,6 @@ def test_a_group_reaches_its_members_of_one_link_and_nobody_else(plan, data):
 def test_a_cost_needs_somebody_wanted_and_a_bystander(hosts, wanted):
     with pytest.raises(ValueError, match=f"of {hosts} hosts"):
         cost.predict_costs(hosts, wanted)
-
-
-@pytest.mark.parametrize(
-    ("frame", "kind"),
-    [(bytes(12) + b"\x08\x06", "ARP"), (bytes(12) + b"\x08\x00" + bytes(9) + b"\x11", "UDP"),
-     (bytes(12) + b"\x08\x00" + bytes(9) + b"\x01", None), (bytes(12) + b"\x86\xdd" + bytes(20), None), (b"", None)],
-)  # fmt: skip
-def test_the_kind_of_a_frame(frame, kind):
-    assert cost.kind(frame) == kind
 
 
 # ---- Discovery ----
@@ -717,6 +714,16 @@ def test_the_cost_plot():
     assert marks(ax, "D") == [(5, 1.18)]
     assert words.splitlines()[0] == "broadcast            out: 1 with UDP, 0 with ARP; at a bystander: 77"
     assert words.endswith("\nNOT as predicted")
+
+
+def test_the_film_of_a_broadcast_shows_one_frame_that_the_switch_copies():
+    film, _ = sending.predict_film(PLAN, "alice", "10.0.0.255", dict.fromkeys(HOSTS, hearing.EVERY), reason="why")
+    ax, words = drawn(plots.by_switch, film)
+    names = [label.get_text() for label in ax.get_xticklabels()]
+    assert names == ["alice", "switch0", "bob", "carol", "router", "dave"]
+    ways = [tuple(line.get_xdata()) for line in ax.lines if len(line.get_xdata()) == 2]
+    assert [way for way in ways if way[0] != way[1]] == [(0, 1), (1, 2), (1, 3), (1, 4)]
+    assert words.endswith("\nFrames: 1 sent, 3 passed on by the switch, 1 for itself.")
 
 
 def test_the_timeline():

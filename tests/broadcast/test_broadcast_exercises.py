@@ -500,7 +500,7 @@ def test_one_prefix_for_all_is_wrong(prefix):
     assert not exercises.subnet.verdict(lambda address, _: solutions.broadcast_address(address, prefix))
 
 
-names = st.lists(st.sampled_from(exercises.NAMES), unique=True)
+names = st.lists(st.sampled_from(exercises.HOSTS), unique=True)
 
 
 @given(st.fixed_dictionaries({destination: names for destination in exercises.DESTINATIONS}))

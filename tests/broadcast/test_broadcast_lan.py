@@ -255,3 +255,7 @@ def test_a_server_that_stops_sends_nothing_to_its_network(host):
         server.stop()
         assert not server.running
         assert [packet for packet in ip_packets(seen) if packet.protocol == socket.IPPROTO_UDP] == []
+
+
+def test_a_forged_question_from_everybody_is_refused_and_the_next_is_answered():
+    assert experiments.forged_source().verdict == "as predicted"

@@ -8,6 +8,7 @@ import contextlib
 import socket
 from dataclasses import dataclass
 
+from udplab.kit.film import frames
 from udplab.kit.sockets import PORT
 
 BROADCAST, FIRST, AGAIN = "broadcast", "unicast, first time", "unicast, again"
@@ -48,14 +49,7 @@ def measure_costs(net, wanted):
             before = len(out.frames), len(seen.frames)
             for address in [sender.broadcast] if way == BROADCAST else [host.address for host in others[:wanted]]:
                 mouth.sendto(b"message", (address, PORT))
-            sent = [kind(frame.data) for frame in out.frames[before[0] :] if frame.outgoing]
-            came = [kind(frame.data) for frame in seen.frames[before[1] :] if not frame.outgoing]
-            found.append(Cost(way, sent.count("UDP"), sent.count("ARP"), len([each for each in came if each])))
+            sent = [frames.parse(frame.data).kind for frame in out.frames[before[0] :] if frame.outgoing]
+            came = [frames.parse(frame.data).kind for frame in seen.frames[before[1] :] if not frame.outgoing]
+            found.append(Cost(way, sent.count("UDP"), sent.count("ARP"), came.count("UDP") + came.count("ARP")))
     return found
-
-
-def kind(frame):
-    """Return "ARP", or "UDP" for IPv4 with UDP in it (protocol 17, RFC 791 section 3.1), or None for another frame."""
-    if frame[12:14] == b"\x08\x06":
-        return "ARP"
-    return "UDP" if frame[12:14] == b"\x08\x00" and frame[23:24] == bytes([socket.IPPROTO_UDP]) else None

@@ -228,7 +228,8 @@ def predict_film(plan, reason):
     for number, name in enumerate(hosts):
         full = number >= FEW
         hops.append(
-            Hop(name, asker, HEADERS + len(f"here time 1 {name}"), words="an answer", fate=fates.DROPPED if full else fates.QUEUED,
-                why="the socket's queue is full" if full else "", at=2 + number, datagram=2 + number)
+            Hop(name, asker, HEADERS + len(f"here time 1 {name}"), words="an answer",
+                fate=fates.DROPPED if full else fates.QUEUED, why="the socket's queue is full" if full else "",
+                at=2 + number, datagram=2 + number)
         )  # fmt: skip
     return model(plan, hops, reason, switched=True)

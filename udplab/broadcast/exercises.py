@@ -7,15 +7,14 @@ import random
 import time
 
 from udplab.broadcast import discovery, hearing, solutions
+from udplab.broadcast.hearing import PLAN
 from udplab.kit.exercise import Exercise, as_number, expect, short
 from udplab.kit.paper import Enough, Paper, RealClock
 from udplab.kit.paper_waits import on_paper
 from udplab.kit.watched import Endless, outcome
 from udplab.kit.words import brief
-from udplab.lan.plan import plan_switch
 
-PLAN = plan_switch(("alice", "bob", "carol"), ("dave",))
-NAMES = [host.name for host in PLAN]
+HOSTS = [host.name for host in PLAN]
 BINDS = {
     "alice": hearing.OWN,
     "bob": hearing.SUBNET,
@@ -35,10 +34,10 @@ def _matrix(answer):
     for destination, names in given.items():
         if names is None:
             words = f"but got {brief(answer[destination])}."
-            return f"For {destination}: expected a list of names such as ['bob'], out of {NAMES}, {words}"
+            return f"For {destination}: expected a list of names such as ['bob'], out of {HOSTS}, {words}"
     for trial in hearing.predict(PLAN, "alice", DESTINATIONS, BINDS):
         taken = hearing.delivery(PLAN, "alice", trial.destination)[1]
-        for name in NAMES:
+        for name in HOSTS:
             if (name in given[trial.destination]) != (name in trial.heard):
                 what = "is missing in" if name in trial.heard else "does not belong in"
                 comes = "comes" if name in taken else "does not come"
@@ -53,7 +52,7 @@ def _names(who):
         who = who.replace(",", " ").split()
     names = {name.strip().lower() for name in who if isinstance(name, str)} - {"nobody", "none"}
     return (
-        names if len(list(who)) >= len(names) and names <= set(NAMES) and all(isinstance(n, str) for n in who) else None
+        names if len(list(who)) >= len(names) and names <= set(HOSTS) and all(isinstance(n, str) for n in who) else None
     )
 
 

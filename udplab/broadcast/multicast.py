@@ -7,6 +7,7 @@ import struct
 from dataclasses import dataclass
 
 from udplab.broadcast.hearing import on_link
+from udplab.kit.film import frames
 from udplab.kit.sockets import PORT, arrivals, queued
 
 GROUP = "239.1.2.3"  # a multicast group for one's own network (RFC 2365)
@@ -174,12 +175,8 @@ def seen(tap, group, patience, kind=None):
 
 
 def read(frame):
-    """Return the `Message` in an Ethernet frame, or None. IGMP is protocol 2; MLD is behind a hop-by-hop header, 0."""
-    to = frame[:6].hex(":")
-    if frame[12:14] == b"\x08\x00":
-        kind = {2: "IGMP", 17: "UDP"}.get(frame[23])
-        return Message(kind, str(ipaddress.IPv4Address(frame[30:34])), to) if kind else None
-    if frame[12:14] == b"\x86\xdd":
-        kind = {0: "MLD", 17: "UDP"}.get(frame[20])
-        return Message(kind, str(ipaddress.IPv6Address(frame[38:54])), to) if kind else None
-    return None
+    """Return the `Message` in an Ethernet frame, or None where it is of another kind."""
+    packet = frames.parse(frame)
+    if packet.kind not in ("IGMP", "MLD", "UDP"):
+        return None
+    return Message(packet.kind, packet.target, packet.to.hex(":"))

@@ -79,7 +79,7 @@ def by_switch(ax, film):
     for flight in film:
         if flight.source == flight.target:
             place = film.hosts.index(flight.source[0]), switched.schedule()[0][1]
-            ax.annotate("its own copy", place, (-4, -14), textcoords="offset points", fontsize=9, va="top")
+            ax.annotate("its own copy", place, (8, -8), textcoords="offset points", fontsize=9, va="top")
     own = len(film) - copies
     counts = f"{sent} sent, {copies} passed on by the switch" + f", {own} for itself" * bool(own)
     title = f"Frames: {counts}"
