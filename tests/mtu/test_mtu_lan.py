@@ -192,7 +192,7 @@ def test_who_cuts_is_as_predicted(mtus, size):
     assert (found["IPv6"].message is not None) == (mtus[0] > min(mtus) and size + 48 > min(mtus))
 
 
-@real
+@needs_lan
 def test_the_programs_on_two_hosts_say_what_is_predicted():
     assert as_predicted(hosts.programs((1500, 1400), "--probe")).endswith("believes in an MTU of 1400 bytes.")
     assert "believes in an MTU of 1500 bytes" in hosts.programs((1500, 1400)).measured, "the listing"
