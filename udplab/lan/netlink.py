@@ -81,12 +81,12 @@ def bridge(name: str, index: int, **settings: int) -> bytes:
     return request(NEWLINK, CREATE | EXCLUSIVE, header(index, True), [*attributes({"name": name}), of_bridge(settings)])
 
 
-def change_bridge(index, **settings):
+def change_bridge(index: int, **settings: int) -> bytes:
     """Return the request that changes settings of a bridge. They take effect in the kernel's order, not in this one."""
     return request(NEWLINK, 0, header(index, True), [of_bridge(settings)])
 
 
-def of_bridge(settings):
+def of_bridge(settings: dict[str, int]) -> bytes:
     data = [attribute(BRIDGE[key][0], struct.pack("=" + BRIDGE[key][1], value)) for key, value in settings.items()]
     return attribute(NAMES["info"], [attribute(KIND, "bridge"), attribute(DATA, data)])
 
