@@ -625,3 +625,10 @@ def test_the_listing_on_two_machines_where_there_is_no_lan(monkeypatch):
     visit = machines.on_two_machines()
     assert (visit.how, visit.reason) == ("predicted", "no LAN here")
     assert visit.result.film.predicted == "no LAN here" and "The server says" in visit.result.said
+
+
+def test_the_fastest_policy_and_what_each_sends_to_a_silent_server():
+    results = {name: experiments.asked(50, waits) for name, waits in (("slow", [1.0] * 5), ("fast", [0.1] * 5))}
+    assert experiments.fastest(results) == "fast"
+    assert [experiments.sends_in_vain(waits) for waits in ([1.0], [0.1] * 5, policies.full_jitter)] == [1, 5, 5]
+    assert experiments.unanswered(results["fast"]) == experiments.unanswered(results["slow"]) < 50
