@@ -80,14 +80,14 @@ def send_by_send(ax, mtus, compared, you=None):
                 ax.plot(at, sizes, mark, color=colour, markeredgewidth=2, label=words if named else None, **look)
     for number, send in enumerate(compared.result, start=1):
         if send.pieces > 1:
-            ax.annotate(f"{send.pieces} pieces", (number, send.size + HEADERS), (14, 0), textcoords="offset points",
-                        va="center", fontsize=11)  # fmt: skip
+            ax.annotate(f"{send.pieces} pieces", (number, send.size + HEADERS), (0, -14), textcoords="offset points",
+                        ha="center", va="top", fontsize=11)  # fmt: skip
     your_line(ax, you, f"{you}")
     numbers = range(1, len(predicted) + 1)
     ax.set(xlim=(0.5, len(predicted) + 0.5), xticks=numbers, ylabel="packet in bytes (payload + 28)")
     ax.set_xticklabels([f"send {n}\n{send.size} bytes" for n, send in zip(numbers, predicted, strict=True)])
     ax.set_title(compared.title("What becomes of each send"))
-    low, high = min(send.size for send in predicted) + HEADERS, max(mtus)
+    low, high = min(*mtus, *(send.size + HEADERS for send in predicted)), max(mtus)
     ax.set_ylim(low - 0.25 * (high - low) - 10, high + 0.25 * (high - low) + 10)
     places = sorted({*mtus, *(send.size + HEADERS for send in predicted)}, reverse=True)
     ax.set_yticks(
@@ -148,7 +148,7 @@ def search(ax, compared, you=None):
         if at:
             ax.plot(at, [heights[n - 1] for n in at], mark, color=colour, markersize=10, label=outcome, **look)
     for n, step, height in zip(numbers, steps, heights, strict=True):
-        text = str(step.size) if n > 1 else f"{step.size}\n(far below)"
+        text = str(step.size) if n > 1 else f"{step.size}\n↓"
         under = step.outcome == probing.CONFIRMED
         ax.annotate(text, (n, height), (0, -13 if under else 11), textcoords="offset points", ha="center",
                     va="top" if under else "bottom", fontsize=10.5)  # fmt: skip
