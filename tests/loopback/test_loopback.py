@@ -16,7 +16,7 @@ from scripted import ScriptedClient
 from udplab.kit import picture
 from udplab.kit.server import Server
 from udplab.kit.sockets import LARGEST, answer_from, connect, own_address, receive_cut, udp_socket
-from udplab.loopback import __main__, experiments, listing, plots
+from udplab.loopback import __main__, experiments, listing, panel, plots
 
 SERVER, STRANGER = ("127.0.0.1", 1060), ("127.0.0.1", 6666)
 
@@ -486,3 +486,14 @@ def test_a_connect_that_fails_leaves_no_socket_open():
     with pytest.raises(OSError, match=r"Cannot send to 255\.255\.255\.255, port 9: "):
         connect("255.255.255.255", 9, lambda: made.append(udp_socket()) or made[0])
     assert made[0].fileno() == -1
+
+
+def test_the_playground_has_room_for_an_answer_that_took_seconds():
+    playground = panel.round_trips()
+    with picture.style():
+        figure = picture.figure(*playground.size, layout="none")
+        figure.subplots_adjust(**playground.margins)
+        ax = figure.subplots()
+        playground.draw(ax, [22e-6, 3.0], {"count": 2}, None)
+        figure.canvas.draw()
+        assert ax.yaxis.label.get_window_extent().x0 >= 0

@@ -26,7 +26,7 @@ def round_trips():
         ax.set_xlim(0, values["count"])
         return words
 
-    return Playground(controls, measure, draw, margins={"left": 0.13, "right": 0.95})
+    return Playground(controls, measure, draw, margins={"left": 0.15, "right": 0.95})
 
 
 def bursts():
