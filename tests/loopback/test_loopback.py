@@ -488,12 +488,13 @@ def test_a_connect_that_fails_leaves_no_socket_open():
     assert made[0].fileno() == -1
 
 
-def test_the_playground_has_room_for_an_answer_that_took_seconds():
+def test_the_playground_has_room_for_an_answer_that_took_seconds_and_one_that_did_not_come():
     playground = panel.round_trips()
     with picture.style():
         figure = picture.figure(*playground.size, layout="none")
         figure.subplots_adjust(**playground.margins)
         ax = figure.subplots()
-        playground.draw(ax, [22e-6, 3.0], {"count": 2}, None)
+        playground.draw(ax, [22e-6, 3.0, math.nan], {"count": 3}, None)
         figure.canvas.draw()
         assert ax.yaxis.label.get_window_extent().x0 >= 0
+        assert ax.title.get_window_extent().x1 <= ax.get_legend().get_window_extent().x0

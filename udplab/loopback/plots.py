@@ -24,7 +24,7 @@ def over_time(ax, times, before=()):
         ax.legend(
             loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0, handletextpad=0.2, columnspacing=1
         )
-    ax.set(xlabel="datagram number", ylabel="round trip in µs", title="Round-trip times, one after another (log scale)")
+    ax.set(xlabel="datagram number", ylabel="round trip in µs", title="Round-trip times in order (log scale)")
     if np.isfinite(both := np.concatenate([micro, old])).any():
         ax.set_yscale("log")
         micros(ax.yaxis, both)
