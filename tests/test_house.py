@@ -119,3 +119,11 @@ def test_a_circle_is_found():
 def test_a_command_line_imports_nothing_heavy(lesson):
     names = reached(f"udplab.{lesson}.__main__", arrows(TEXTS))
     assert f"udplab.{lesson}.listing" in names and not names & HEAVY
+
+
+def test_no_module_and_no_function_is_too_long():
+    for name, text in TEXTS.items():
+        assert text.count("\n") <= 300, name
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                assert node.end_lineno - node.lineno < 40, f"{name}.{node.name}"

@@ -46,7 +46,7 @@ class WhoHears:
         self.label()
         controls = self.destination, self.action, self.port, self.permission
         for control in controls:
-            control.observe(self.changed, "value")
+            self.stage.follow(control, self.changed)
         fields = widgets.GridBox(controls, layout={"grid_template_columns": "repeat(auto-fill, minmax(24em, 1fr))"})
         self.widget = widgets.VBox([fields, self.stage, self.text], layout={"max_width": "900px"})
 

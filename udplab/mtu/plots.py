@@ -71,13 +71,8 @@ def send_by_send(ax, mtus, compared, you=None):
     if measured:
         _beliefs(ax, mtus[0], measured, color="black", linewidth=1.2, label="belief (measured)")
     hollow = {"markerfacecolor": "white", "markersize": 17 if measured else 11, "zorder": 3}
-    both = (predicted, not measured, hollow), (measured, True, {"markersize": 9, "zorder": 4})
-    for results, named, look in both:
-        for key, (mark, colour, words) in MARKS.items():
-            at = [n for n, send in enumerate(results, start=1) if (send.outcome, send.arrived) == key]
-            if at:
-                sizes = [results[n - 1].size + HEADERS for n in at]
-                ax.plot(at, sizes, mark, color=colour, markeredgewidth=2, label=words if named else None, **look)
+    _marks(ax, predicted, not measured, hollow)
+    _marks(ax, measured, True, {"markersize": 9, "zorder": 4})
     for number, send in enumerate(compared.result, start=1):
         if send.pieces > 1:
             ax.annotate(f"{send.pieces} pieces", (number, send.size + HEADERS), (0, -14), textcoords="offset points",
@@ -98,6 +93,15 @@ def send_by_send(ax, mtus, compared, you=None):
     if measured and measured != predicted:
         lines += _table("predicted", predicted)
     return "\n".join([*lines, compared.verdict])
+
+
+def _marks(ax, results, named, look):
+    """Draw a mark for each send, by what became of it; named: whether the legend says which is which."""
+    for key, (mark, colour, words) in MARKS.items():
+        at = [n for n, send in enumerate(results, start=1) if (send.outcome, send.arrived) == key]
+        if at:
+            sizes = [results[n - 1].size + HEADERS for n in at]
+            ax.plot(at, sizes, mark, color=colour, markeredgewidth=2, label=words if named else None, **look)
 
 
 def _beliefs(ax, first, results, **look):
