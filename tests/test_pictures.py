@@ -1,6 +1,5 @@
 """All pictures of all lessons: nothing written in them is cut off or overlaps, with ordinary and with extreme data."""
 
-import asyncio
 import itertools
 
 import numpy as np
@@ -8,6 +7,7 @@ import pytest
 from lessons import LESSONS, gathered
 from matplotlib.colors import to_rgb
 from matplotlib.text import Text
+from scripted import run_async
 
 from udplab.kit import picture
 
@@ -96,7 +96,7 @@ def test_nothing_written_in_a_playground_is_cut_off_or_overlaps(name, reason, mo
             figure.subplots_adjust(**panel.margins)
             drawn.append((figure, panel.draw(figure.subplots(), measured, values, before)))
 
-    asyncio.run(run())
+    run_async(run)
     for figure, words in drawn:
         assert words.strip() and faults(figure) == []
 
