@@ -172,6 +172,7 @@ async def run(notebook, ip):
     return [output for output in outputs if output.output_type == "error" or output.get("name") == "stderr"]
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such sockets")
 def test_40_kernels_at_once(tmp_path, measured):
     """30 readers of lesson 2-1 and 10 of lesson 2-3 on one machine: all get to the end, without an error."""
