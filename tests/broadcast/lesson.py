@@ -82,5 +82,5 @@ BROWSER = {
     "moved": "heard by: alice, bob, carol, router",
     "keys": ["Space"] * 10,
     "exercise": ("exercise-spread", "40", "Not yet.", "120"),
-    "picture": ("playground-dark.png", "JupyterLab Dark"),
+    "picture": None,
 }
