@@ -12,7 +12,7 @@ from udplab.broadcast.plots import by_switch
 from udplab.kit import picture
 from udplab.kit.compared import Compared
 from udplab.kit.film.stage import Stage
-from udplab.kit.playground import choice, tick
+from udplab.kit.playground import choice, gone, tick
 from udplab.kit.sockets import PORT
 from udplab.kit.words import told
 
@@ -48,7 +48,7 @@ class WhoHears:
         for control in controls:
             self.stage.follow(control, self.changed)
         fields = widgets.GridBox(controls, layout={"grid_template_columns": "repeat(auto-fill, minmax(24em, 1fr))"})
-        self.widget = widgets.VBox([fields, self.stage, self.text], layout={"max_width": "900px"})
+        self.widget = widgets.VBox([fields, self.stage, self.text, gone()], layout={"max_width": "900px"})
 
     def _repr_mimebundle_(self, **options):
         return self.widget._repr_mimebundle_(**options)

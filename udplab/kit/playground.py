@@ -41,6 +41,11 @@ def tick(words: str, value: bool = False, label: str = LABELS) -> widgets.Checkb
     return widgets.Checkbox(value, description=words, **look(label))
 
 
+def gone() -> widgets.HTML:
+    """Return the line that says beforehand what to do after a restart, of which a page need not know."""
+    return widgets.HTML("<small>Nothing moves? Then its kernel has gone: run this cell again.</small>")
+
+
 def look(label: str) -> dict[str, dict[str, str]]:
     """Return how a control looks: as wide as its column, its words in the width of `label`."""
     return {"layout": {"width": "auto"}, "style": {"description_width": label}}
@@ -92,8 +97,7 @@ class Playground:
         fields = widgets.GridBox(
             list(controls.values()), layout={"grid_template_columns": "repeat(auto-fill, minmax(27em, 1fr))"}
         )
-        help_text = widgets.HTML("<small>Nothing moves? Then its kernel has gone: run this cell again.</small>")
-        buttons = widgets.HBox([self.again, self.status, help_text], layout={"flex_flow": "row wrap"})
+        buttons = widgets.HBox([self.again, self.status, gone()], layout={"flex_flow": "row wrap"})
         self.widget = widgets.VBox([fields, buttons, self.picture, self.text], layout={"max_width": "900px"})
 
     def _repr_mimebundle_(self, **options):

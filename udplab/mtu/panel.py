@@ -8,7 +8,7 @@ from udplab.kit import picture
 from udplab.kit.film.ladder import ladder
 from udplab.kit.film.stage import Stage
 from udplab.kit.film.story import story
-from udplab.kit.playground import tick
+from udplab.kit.playground import gone, tick
 from udplab.kit.slider import Slider
 from udplab.kit.sockets import HEADERS, LARGEST
 from udplab.mtu import films, plots_of_fragments
@@ -42,7 +42,9 @@ class Journeys:
             self.stage.follow(
                 control, self.play
             )  # in turn with what comes from the stage: each film with its own words
-        self.widget = widgets.VBox([self.size, self.whole, self.stage, self.words], layout={"max_width": "900px"})
+        self.widget = widgets.VBox(
+            [self.size, self.whole, self.stage, self.words, gone()], layout={"max_width": "900px"}
+        )
 
     def _repr_mimebundle_(self, **options):
         return self.widget._repr_mimebundle_(**options)
