@@ -39,9 +39,8 @@ class Journeys:
         self.tell()
         self.stage.on(self.heard)
         for control in (self.size, self.whole):
-            self.stage.follow(
-                control, self.play
-            )  # in turn with what comes from the stage: each film with its own words
+            # In turn with what comes from the stage: each film with its own words.
+            self.stage.follow(control, self.play)
         self.widget = widgets.VBox(
             [self.size, self.whole, self.stage, self.words, gone()], layout={"max_width": "900px"}
         )
