@@ -75,15 +75,31 @@ CALLS = {
     "select to write": lambda sock: len(select.select([], [sock], [])[1]),
     "select, negative": lambda sock: tried(select.select, [sock], [], [], -1),
 }
+
+
+def polled(make, ready, over):
+    """Return what waits with a poll object: ready at once to write, to read, time over, unregistered."""
+
+    def wait(sock):
+        with contextlib.ExitStack() as stack:
+            poll = make()
+            if hasattr(poll, "close"):
+                stack.callback(poll.close)
+            poll.register(sock)
+            both = [event for _, event in poll.poll(ready)]
+            poll.modify(sock, select.POLLIN)
+            first = [event for _, event in poll.poll(ready)]
+            found = both, first, sock.recv(9), poll.poll(over)
+            poll.unregister(sock)
+            return found, poll.poll(over)
+
+    return wait
+
+
 if hasattr(select, "poll"):
-
-    def polled(sock):
-        poll = select.poll()
-        poll.register(sock, select.POLLIN)
-        first = poll.poll(10)
-        return [event for _, event in first], sock.recv(9), poll.poll(1)
-
-    CALLS["poll"] = polled
+    CALLS["poll"] = polled(lambda: select.poll(), 10, 1)
+if hasattr(select, "epoll"):
+    CALLS["epoll"] = polled(lambda: select.epoll(), 0.01, 0.001)
 
 
 def selected(sock):
@@ -102,6 +118,15 @@ def test_paper_does_what_the_kernel_does(name):
         expected = CALLS[name](sock)
     sock, _ = paper((0.0, b"hello", PEER), needs_permission=("255.255.255.255",))
     assert on_paper(CALLS[name], sock)(sock) == expected
+
+
+def test_what_the_paper_does_not_know_it_says_in_words(monkeypatch):
+    monkeypatch.setattr(select, "kqueue", object(), raising=False)  # macOS and the BSDs have it
+    sock, _ = paper()
+    with pytest.raises(NotOnPaper, match=r"on paper, and does not know kqueue\(\): select\(\) it knows"):
+        on_paper(lambda sock: select.kqueue(), sock)(sock)
+    with pytest.raises(NotOnPaper, match=r"on paper, and does not know sendfile\(\)"):
+        sock.sendfile(None)
 
 
 def test_connect_keeps_what_waits_and_loses_what_others_send_later():

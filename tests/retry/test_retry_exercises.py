@@ -163,6 +163,29 @@ def ask_selectors(sock, token, question, clock):
                 return data[len(token) :]
 
 
+def ask_poll(sock, token, question, clock):
+    sock.send(token + question)
+    end, poller = clock() + 0.5, select.poll()
+    poller.register(sock, select.POLLIN)
+    while (left := end - clock()) > 0:
+        if poller.poll(left * 1000):
+            data = sock.recv(65535)
+            if data.startswith(token):
+                return data[len(token) :]
+
+
+def ask_epoll(sock, token, question, clock):
+    sock.send(token + question)
+    end = clock() + 0.5
+    with select.epoll(1) as poller:
+        poller.register(sock.fileno(), select.EPOLLIN)
+        while (left := end - clock()) > 0:
+            if poller.poll(left, 1):
+                data = sock.recv(65535)
+                if data.startswith(token):
+                    return data[len(token) :]
+
+
 def ask_into(sock, token, question, clock):
     sock.send(token + question)
     end, buffer = clock() + 0.5, bytearray(65535)
@@ -512,6 +535,8 @@ RIGHT = {
         "with sock": ask_with,
         "selectors": ask_selectors,
         "recv_into": ask_into,
+        **({"poll": ask_poll} if hasattr(select, "poll") else {}),
+        **({"epoll": ask_epoll} if hasattr(select, "epoll") else {}),
         "recvmsg": ask_recvmsg,
         "recursion": ask_recursive,
         "short waits": ask_short_waits,

@@ -1,22 +1,27 @@
 """Waits on paper: select, poll, selectors and sleep, for a function that gets a socket on paper."""
 
 import contextlib
+import functools
 import select
 import selectors
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 
-from udplab.kit.paper import Clock, Paper
+from udplab.kit.paper import Clock, NotOnPaper, Paper
+
+IN, OUT, PRI = 1, 4, 2  # poll.h, sys/epoll.h
 
 
 class _Poll:
     """A poll object for one socket on paper."""
 
+    unit = 1e-3  # seconds in which the timeout is given
+
     def __init__(self, sock):
         self._sock, self._mask = sock, 0
 
-    def register(self, file, mask=1):  # POLLIN is 1 (poll.h)
+    def register(self, file, mask=IN | OUT | PRI):
         """Note what to wait for."""
         self._mask = mask
 
@@ -26,11 +31,34 @@ class _Poll:
         """Wait for nothing any more."""
         self._mask = 0
 
-    def poll(self, milliseconds=None):
-        """Return [(number, event)] when something is there, [] when the time is over."""
-        forever = milliseconds is None or milliseconds < 0
-        ready = self._sock.comes(None if forever else milliseconds / 1000)
-        return [(self._sock.fileno(), self._mask & 1)] if ready and self._mask & 1 else []
+    def poll(self, timeout=None, maxevents=-1):
+        """Return [(number, events)] when the socket is ready, [] when the time is over."""
+        forever = timeout is None or timeout < 0
+        wait = 0 if self._mask & OUT else None if forever else timeout * self.unit
+        events = (self._sock.comes(wait) and self._mask & IN) | self._mask & OUT
+        return [(self._sock.fileno(), events)] if events else []
+
+
+class _Epoll(_Poll):
+    """The same as an epoll object."""
+
+    unit = 1
+
+    def __init__(self, sock, sizehint=-1, flags=0):
+        super().__init__(sock)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
+
+    def close(self):
+        """Nothing is open: this is paper."""
+
+
+def _no_kqueue(sock):
+    raise NotOnPaper("The socket of this exercise is on paper, and does not know kqueue(): select() it knows")
 
 
 def on_paper(function: Callable, sock: Paper, clocks: bool = False) -> Callable:
@@ -64,9 +92,12 @@ def replacements(sock: Paper, clocks: bool) -> list[tuple[object, object]]:
     class Selector(selectors.SelectSelector):
         _select = staticmethod(fake_select)
 
-    pairs = [(real_select, fake_select), (selectors.DefaultSelector, Selector), (selectors.SelectSelector, Selector)]
-    if hasattr(select, "poll"):
-        pairs += [(select.poll, lambda: _Poll(sock)), (selectors.PollSelector, Selector)]
+    pairs = [(real_select, fake_select)]
+    for name in ("DefaultSelector", "SelectSelector", "PollSelector", "EpollSelector", "KqueueSelector"):
+        pairs += [(getattr(selectors, name), Selector)] if hasattr(selectors, name) else []
+    for name, stand_in in (("poll", _Poll), ("epoll", _Epoll), ("kqueue", _no_kqueue)):
+        if hasattr(select, name):  # each system has its own
+            pairs.append((getattr(select, name), functools.partial(stand_in, sock)))
     if isinstance(sock.clock, Clock):
         pairs.append((time.sleep, _here_only(sock.clock.sleep, time.sleep)))
     if clocks:
