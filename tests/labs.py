@@ -3,6 +3,7 @@
 import contextlib
 import json
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -10,9 +11,19 @@ import threading
 import time
 import urllib.request
 import uuid
+from pathlib import Path
 
 import pytest
 import websocket
+
+TOP = Path(__file__).resolve().parent.parent
+CLONE = (TOP / ".git").exists() and shutil.which("git") is not None
+needs_git = pytest.mark.skipif(not CLONE, reason="this is not a clone, or there is no git")
+
+
+def git_status():
+    """Return what git says has changed in the project's folder."""
+    return subprocess.check_output(["git", "-C", TOP, "status", "--porcelain"], text=True)
 
 
 @contextlib.contextmanager

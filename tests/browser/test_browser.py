@@ -5,6 +5,7 @@ import re
 import time
 
 import pytest
+from labs import CLONE, git_status, needs_git
 from lessons import LESSONS, NOTEBOOKS
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="no playwright: uv installs it")
@@ -34,7 +35,9 @@ class Lesson:
     def __init__(self, name, page):
         self.name, self.page, self.module = name, page, LESSONS[name]
         cells = json.loads((NOTEBOOKS / self.module.NOTEBOOK).read_text(encoding="utf-8"))["cells"]
+        self.order = [cell["id"] for cell in cells]
         self.cells = [cell for cell in cells if cell["cell_type"] == "code"]
+        self.git_status = git_status() if CLONE else None
         self.seen = {}  # from the id of a cell to the part of its picture that was in view when it had run
 
     def command(self, name, **options):
@@ -70,6 +73,18 @@ class Lesson:
     def panel(self):
         """Return the lesson's playground."""
         return self.page.locator(".jp-OutputArea-output", has=self.page.locator(".widget-box")).first
+
+
+def answer(cell, page, name, value):
+    """Type a value for the variable whose name so begins in place of the one that stands there, and run the cell."""
+    line = cell.locator(".cm-line", has_text=name)
+    before = line.inner_text()
+    line.click()
+    page.keyboard.press("Home")
+    page.keyboard.press("Shift+End")
+    page.keyboard.insert_text(f"{before.split('=')[0].strip()} = {value}")
+    page.keyboard.press("Shift+Enter")
+    page.wait_for_function(IDLE, timeout=PATIENCE)
 
 
 def until_still(page, picture, window):
@@ -142,40 +157,32 @@ def test_the_playground_follows_its_control(lesson, measured):
     assert lesson.module.BROWSER["moved"] in panel.locator("pre").first.inner_text()
 
 
-def guess_for(source):
-    """Return what to type into a guess's cell, as its comment wants it; None for a choice of words."""
-    if not (found := re.match(r"guess_\w+ = \.\.\.  # (.*)", source)):
-        return None
-    if "True or False" in found[1]:
-        return "True"
-    return '["bob"]' if "names" in found[1] else None if '"' in found[1] else "3"
-
-
-def test_a_prediction_stands_beside_what_came(lesson):
-    """The first guess of the lesson, typed in place of the three dots."""
-    cell = next(cell for cell in lesson.cells if guess_for("".join(cell["source"])))
-    source, page = "".join(cell["source"]), lesson.page
-    lesson.cell(cell["id"]).locator(".cm-line", has_text="guess_").click()
-    page.keyboard.press("Home")
-    page.keyboard.press("Shift+End")
-    page.keyboard.insert_text(f"{source.split()[0]} = {guess_for(source)}")
-    for _ in range(2):
+def test_a_prediction_is_in_the_picture_and_in_its_words(lesson):
+    """Typed in place of the three dots, it stands beside what the model says and what came."""
+    name, guess, shown, words = lesson.module.BROWSER["guess"]
+    page, order = lesson.page, lesson.order
+    answer(lesson.cell(name), page, name="guess_", value=guess)
+    for _ in order[order.index(name) + 1 : order.index(shown) + 1]:  # those between may hand it on
         page.keyboard.press("Shift+Enter")
         page.wait_for_function(IDLE, timeout=PATIENCE)
-    page.locator(".jp-OutputArea-output", has_text=re.compile(r"you: \w+, .*\w+: ")).first.wait_for(timeout=PATIENCE)
+    lesson.cell(shown).locator(f'img[alt*="you: {words}"]').wait_for(timeout=PATIENCE)
+    told = re.compile(r"you: [^\n]+, kernel: ")
+    page.locator(".jp-OutputArea-output", has_text=told).first.wait_for(timeout=PATIENCE)
 
 
 def test_an_exercise_says_what_is_wrong_and_then_that_it_is_right(lesson):
     name, wrong, words, right = lesson.module.BROWSER["exercise"]
-    cell, page = lesson.cell(name), lesson.page
-    for answer, verdict in ((wrong, words), (right, "Right.")):
-        line = cell.locator(".cm-line", has_text="answer = ")
-        line.click()
-        page.keyboard.press("Home")
-        page.keyboard.press("Shift+End")
-        page.keyboard.type(f"answer = {answer}")
-        page.keyboard.press("Shift+Enter")
+    cell = lesson.cell(name)
+    for value, verdict in ((wrong, words), (right, "Right.")):
+        answer(cell, lesson.page, name="answer = ", value=value)
         cell.locator(".jp-OutputArea-output", has_text=verdict).wait_for(timeout=PATIENCE)
+
+
+@needs_git
+def test_git_sees_no_change_after_a_whole_lesson(lesson):
+    lesson.command("docmanager:save")
+    lesson.page.wait_for_function("window.jupyterapp.shell.currentWidget.context.model.dirty === false")
+    assert git_status() == lesson.git_status
 
 
 @pytest.mark.parametrize("theme", ["Light", "Dark"])

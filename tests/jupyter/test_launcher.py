@@ -15,19 +15,11 @@ from pathlib import Path
 
 import pytest
 from jupyterlab.labapp import LabApp
-from labs import Server, running_lab
+from labs import TOP, Server, git_status, needs_git, running_lab
 from traitlets.config.loader import PyFileConfigLoader
 
 from udplab import __main__ as udplab
 from udplab.jupyter import copies, launch
-
-TOP = Path(__file__).resolve().parent.parent.parent
-
-
-def git_status():
-    if not shutil.which("git") or not (TOP / ".git").exists():
-        pytest.skip("this is not a clone, or there is no git")
-    return subprocess.check_output(["git", "-C", TOP, "status", "--porcelain"], text=True)
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +60,7 @@ def refuse(monkeypatch):
     return refused.append
 
 
+@needs_git
 def test_the_address_opens_the_first_lesson_in_a_clean_copy(learner, server):
     before = git_status()
     assert re.search(r"/lab/workspaces/udplab/tree/2-1-loopback\.ipynb\?token=", learner.address)
@@ -286,6 +279,6 @@ def test_the_help_names_what_there_is():
     assert all(word in result.stdout for word in ("--lessons", "--renew", "udplab on", "udplab grade", "--no-browser"))
 
 
+@needs_git
 def test_the_copies_are_no_business_of_git():
-    git_status()
     subprocess.run(["git", "-C", TOP, "check-ignore", "-q", "my-lessons/2-1-loopback.ipynb"], check=True)

@@ -62,6 +62,7 @@ FLOODED = {"listing": ("from udplab.loopback.listing import respond\nserver = Se
 BROWSER = {
     "control": "datagrams (10 to 5,000)",
     "moved": "sent 1000",
+    "guess": ("guess-kept", "1500", "burst-sizes", "1,500"),
     "exercise": ("exercise-count", "7", "7 is too small", "11"),
     "picture": ("playground.png", "JupyterLab Light"),
 }

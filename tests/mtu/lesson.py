@@ -84,6 +84,7 @@ FLOODED = {}
 BROWSER = {
     "control": "payload (0 to 65,507 bytes)",
     "moved": "bytes over links of",
+    "guess": ("guess-steps", "9", "hole-probe", "9 steps"),
     "exercise": ("exercise-largest", "1420", "1420 is too large", "1392"),
     "picture": None,
 }

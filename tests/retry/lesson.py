@@ -95,6 +95,7 @@ FLOODED = {
 BROWSER = {  # the first playground of the lesson is that of the herd
     "control": "jitter (0 to 100 %)",
     "moved": "jitter ",
+    "guess": ("guess-end", "400", "schedule-plot", "gives up at 400 ms"),
     "exercise": ("exercise-odds", "0.28", "Not yet.", "(1 - 0.9 * 0.8) ** 3"),
     "picture": None,
 }

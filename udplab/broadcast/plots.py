@@ -8,7 +8,7 @@ from udplab.broadcast import discovery
 from udplab.kit.film import flight as fates
 from udplab.kit.film.ladder import ladder
 from udplab.kit.film.story import story
-from udplab.kit.picture import BLUE, GREEN, GREY, PURPLE, RED, resize
+from udplab.kit.picture import BLUE, GREEN, GREY, PURPLE, RED, YOU, resize
 
 HEARS, SILENT = {"marker": "o", "color": GREEN}, {"marker": "x", "color": GREY, "markeredgewidth": 2}
 PROMISED = {"marker": "s", "color": BLUE, "markerfacecolor": "none", "markeredgewidth": 2}
@@ -59,7 +59,7 @@ def _key(ax, measured, yours):
     if measured:
         keys += [("measured:\nheard it", HEARS, 10), ("measured:\nsilence", SILENT, 9)]
     if yours:
-        keys += [("you: hears it", YOURS, 13)]
+        keys += [(f"{YOU}hears it", YOURS, 13)]
     handles = [Line2D([], [], linestyle="", markersize=size, label=label, **how) for label, how, size in keys]
     ax.legend(handles=handles, fontsize=11, labelspacing=1.0, **LEGEND)
 
@@ -139,7 +139,7 @@ def cost(ax, costs, title="What a message costs", you=None):
             both = zip(datagrams, questions, strict=True)
             ax.bar_label(drawn, [f"{udp} + {arp}" if arp else str(udp) for udp, arp in both], padding=4)
     if you is not None:
-        label = f"you: {you:g} to the bystander"
+        label = f"{YOU}{you:g} to the bystander"
         ax.plot(you, 1 + wide / 2, linestyle="", markersize=11, label=label, clip_on=False, zorder=5, **YOURS)
     ax.set(xlabel="frames", ylim=(len(costs.result) - 0.5, -0.5))
     ax.set_yticks(range(len(costs.result)), [each.way for each in costs.result])

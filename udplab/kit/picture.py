@@ -19,11 +19,14 @@ from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.text import Text
 
 # Of Okabe and Ito's colours, which colour-blind people can tell apart ("Color Universal Design", 2008), those that
 # stand out from white 3:1 (WCAG 2.2, 1.4.11). Lines and marks differ in shape as well: no meaning hangs on colour
 # alone. What is written is dark.
 BLUE, PURPLE, GREEN, RED, GREY = "#0072B2", "#CC79A7", "#009E73", "#D55E00", "#5A5A5A"
+
+YOU = "you: "  # so begins the name of a learner's prediction in a picture
 
 STYLE = {
     "figure.figsize": (8, 4),
@@ -87,16 +90,19 @@ def show(draw: Callable[..., str], *records: object, **options: object) -> None:
     draw: called with an Axes, the records and the options; returns the words. It may change its figure's size
         (`resize`) or split it (`split`).
 
-    The alternative text is the picture's title; the words, which say all that it shows, stand under it. The picture is
-    an <img> in HTML, since JupyterLab drops the alternative text of image/png.
+    The alternative text is the picture's title, and a learner's prediction as the picture names it ("you: 3"); the
+    words, which say all that it shows, stand under it. The picture is an <img> in HTML, since JupyterLab drops the
+    alternative text of image/png.
     """
     new = figure()
     with style():
         words = draw(new.subplots(), *records, **options)
         image = png(new)
     title = ". ".join(" ".join(ax.get_title("left").split()) for ax in new.axes if ax.get_title("left"))
+    yours = [text.get_text() for text in new.findobj(Text) if text.get_text().startswith(YOU)]
     source = "data:image/png;base64," + base64.b64encode(image).decode("ascii")
-    text = f"Picture: {title or draw.__name__.replace('_', ' ')}. The words below say the same."
+    parts = [title or draw.__name__.replace("_", " "), *yours, "The words below say the same."]
+    text = f"Picture: {'. '.join(parts)}"
     width, height = new.canvas.get_width_height()
     image = f'<img alt="{html.escape(text)}" width="{width}" height="{height}" src="{source}">'
     display({"text/html": image + IN_VIEW, "text/plain": text}, raw=True)
@@ -124,7 +130,7 @@ def your_line(ax: Axes, value: float | None, words: str, axis: str = "y") -> Non
     """
     if value is not None:
         line = ax.axhline if axis == "y" else ax.axvline
-        line(value, linestyle=":", color="black", linewidth=2.5, label=f"you: {words}", zorder=4)
+        line(value, linestyle=":", color="black", linewidth=2.5, label=f"{YOU}{words}", zorder=4)
 
 
 def below(ax: Axes, more: Iterable[Artist] = ()) -> None:

@@ -7,7 +7,7 @@ import itertools
 
 import numpy as np
 
-from udplab.kit.picture import BLUE, GREEN, PURPLE, RED, plain, resize, split, your_line
+from udplab.kit.picture import BLUE, GREEN, PURPLE, RED, YOU, plain, resize, split, your_line
 from udplab.retry import odds
 from udplab.retry.experiments import spent
 
@@ -64,7 +64,7 @@ def give_up(ax, one_way, both_ways, count, tries, you=None):
         # Circles larger than squares, so that both are seen where they meet.
         ax.plot(x * 100, shares * 100, mark, color=colour, markersize=size, label=f"{label}: measured")
     if you is not None:
-        ax.plot([50], [you], "*", color="black", markersize=14, label=f"you: {you:g} % (both, at 50 %)", zorder=5)
+        ax.plot([50], [you], "*", color="black", markersize=14, label=f"{YOU}{you:g} % (both, at 50 %)", zorder=5)
     ax.set(xlabel="loss in %", ylabel="no answer in %", title=f"How many give up after {tries} tries?", ylim=(-3, 105))
     ax.legend(loc="upper left", fontsize=11)
     return _give_up_in_words(one_way, both_ways, count, tries)
