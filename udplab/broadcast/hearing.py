@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from udplab.kit.sockets import PORT
 from udplab.lan.plan import plan_switch
 
-LIMITED = "255.255.255.255"  # the "limited broadcast" (RFC 919); Python calls it "<broadcast>"
+LIMITED = "255.255.255.255"  # the "limited broadcast" (RFC 1122, section 3.3.6); Python calls it "<broadcast>"
 EVERY, OWN, SUBNET, OTHER = "every address", "own address", "broadcast address", "another port"
 KINDS = EVERY, OWN, SUBNET, OTHER  # ways to bind a socket
 

@@ -31,7 +31,7 @@ def is_broadcast(host, make_socket=socket.socket):
 def own_address(host, make_socket=socket.socket):
     """Return the own address from which a datagram to `host` leaves, as text; None where that is not known.
 
-    Nothing is sent: connect() chooses the interface, as a send would (ip(7)).
+    Nothing is sent: connect() chooses the interface, as a send would, and notes its address (lesson 2-1, section 4).
     """
     with make_socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:

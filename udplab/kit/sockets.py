@@ -91,7 +91,7 @@ def ipv4_address(host: str) -> str:
 
 
 def connect(host: str, port: int, make_socket: Callable[[], socket.socket] = udp_socket) -> socket.socket:
-    """Return a UDP socket that is connected to a host's port. Nothing is sent (man 2 connect).
+    """Return a UDP socket that is connected to a host's port: it notes its partner (man 2 connect), sends nothing.
 
     make_socket: a function that returns a UDP socket
     Raises OSError, in words for a reader, where the host is unknown or cannot be reached.

@@ -147,7 +147,7 @@ def snoop(links):
     """Have the bridges of the namespace where we are give a group's frames to the ports of its members only.
 
     A bridge goes by what it has overheard only where somebody asks for the members from time to time, for else it would
-    forget them (RFC 4541 section 2.1.1). So it asks itself, for IPv6 from an address of its own, and for the hosts' own
+    forget them (RFC 3376 section 8.4). So it asks itself, for IPv6 from an address of its own, and for the hosts' own
     versions of IGMP and MLD, which they would give up for an older one. Until they have had time to answer, it floods.
     """
     with Kernel() as kernel:

@@ -141,7 +141,8 @@ def _socket(message):
 def _waiting(host):
     """Return what waits in the queues of the sockets that a host gave to this process, as `Read`s without a time.
 
-    They are looked at and stay: SO_PEEK_OFF (socket(7)) goes on from one datagram to the next.
+    They are looked at and stay: SO_PEEK_OFF goes on from one datagram to the next. (socket(7) knows it of unix sockets
+    alone; Linux has it for UDP too: udp_set_peek_off() in include/linux/udp.h.)
     """
     found = []
     for sock in list(host.given):

@@ -22,7 +22,7 @@ def full_jitter(rng, first=0.1, limit=2.0):
 
 
 def internet(first=1.0, limit=16.0):
-    """Yield the waits for a network of which nothing is known: 1 s at least, doubled (RFC 8085, section 3.1.1)."""
+    """Yield the waits for a network that is unknown: 1 s at least, doubled (RFC 8085, sections 3.1.1 and 3.1.3)."""
     return exponential(max(first, 1.0), limit)
 
 

@@ -16,7 +16,8 @@ from udplab.kit.film import flight as fates
 from udplab.kit.film import frames
 from udplab.kit.words import SHOWN  # a server's log keeps so much: by that a read is known again
 
-HARD = {(4, 3, 2), (4, 3, 3), (4, 3, 4), (6, 1, 4)}  # ICMP errors of which Linux tells a connected UDP socket (udp(7))
+# ICMP errors of which Linux tells a connected UDP socket: udp.c and icmp.c in its net/ipv4 and net/ipv6
+HARD = {(4, 3, 2), (4, 3, 3), (4, 3, 4), (6, 1, 4)}
 
 
 @dataclass(frozen=True)
