@@ -10,7 +10,6 @@ import socket
 import struct
 import subprocess
 import sys
-import types
 
 import pytest
 from hypothesis import given
@@ -22,7 +21,6 @@ from udplab.broadcast import (
     cost,
     discovery,
     experiments,
-    forging,
     hearing,
     listing,
     multicast,
@@ -31,11 +29,10 @@ from udplab.broadcast import (
     reach,
     sending,
 )
-from udplab.kit import picture, terminal
+from udplab.kit import frames, header, picture, terminal
 from udplab.kit.compared import Compared
 from udplab.kit.server import Record, Server
 from udplab.lan.plan import plan_switch
-from udplab.mtu.packets import ip_packets
 
 PLAN = plan_switch(("alice", "bob", "carol"), ("dave",), ("carol",))
 HOSTS = [host.name for host in PLAN]
@@ -547,16 +544,16 @@ def test_delays_are_drawn_from_the_given_lots():
 
 
 def test_a_forged_packet_names_the_sender_that_was_asked_for():
-    packet = forging.forged(("10.0.0.2", 5000), ("10.0.0.255", 1060), b"hi")
+    ends = ("10.0.0.2", 5000), ("10.0.0.255", 1060)
+    packet = header.packet(*ends, header.datagram(*ends, b"hi", checked=False))
     assert packet[12:16] == bytes([10, 0, 0, 2]) and packet[16:20] == bytes([10, 0, 0, 255])
     assert packet[20:28] == bytes.fromhex("1388 0424 000a 0000") and packet[28:] == b"hi"
 
 
 @given(st.tuples(st.ip_addresses(v=4).map(str), st.integers(0, 65535)), st.binary(max_size=2000))
 def test_a_forged_packet_reads_back(source, data):
-    packet = forging.forged(source, ("10.0.0.255", 1060), data)
-    frame = types.SimpleNamespace(data=bytes(12) + b"\x08\x00" + packet)
-    [read] = ip_packets(types.SimpleNamespace(frames=[frame]))
+    ends = source, ("10.0.0.255", 1060)
+    read = frames.parse_ip(header.packet(*ends, header.datagram(*ends, data, checked=False)))
     assert (read.protocol, read.source, read.offset) == (socket.IPPROTO_UDP, source[0], 0)
     assert struct.unpack("!HHHH", read.body[:8]) == (source[1], 1060, 8 + len(data), 0) and read.body[8:] == data
 

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from machines import needs_lan
 
 from udplab.__main__ import NOTEBOOKS
+from udplab.kit import header
 from udplab.kit.server import Server
 from udplab.kit.sockets import udp_socket
-from udplab.loopback import experiments, header, hosts, listing
+from udplab.loopback import experiments, hosts, listing
 
 ENDS = ("10.0.0.1", 5000), ("10.0.0.2", 1060)
 

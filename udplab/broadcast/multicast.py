@@ -7,7 +7,7 @@ import struct
 from dataclasses import dataclass
 
 from udplab.broadcast.hearing import on_link
-from udplab.kit.film import frames
+from udplab.kit import frames
 from udplab.kit.sockets import PORT, arrivals, queued
 
 GROUP = "239.1.2.3"  # a multicast group for one's own network (RFC 2365)

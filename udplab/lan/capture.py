@@ -15,7 +15,7 @@ import time
 from dataclasses import dataclass
 from os import PathLike
 
-from udplab.kit.film import frames
+from udplab.kit import frames
 from udplab.lan.plan import Interface
 
 

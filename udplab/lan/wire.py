@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from io import FileIO
 
-from udplab.kit.film.frames import ETHERNET, parse
+from udplab.kit.frames import ETHERNET, parse
 from udplab.lan.process import PATIENCE, LanError
 
 LOG = 16 << 20  # bytes that a wire's log may take
