@@ -5,6 +5,7 @@ import socket
 import time
 from dataclasses import dataclass
 
+from udplab.kit.answers import is_itself
 from udplab.kit.compared import compared
 from udplab.kit.film import told
 from udplab.kit.sockets import (
@@ -49,7 +50,7 @@ def ask(sock, address, question, timeout=1.0, clock=time.perf_counter):
     address = ipv4_address(address[0]), address[1]
     sent = clock()
     sock.sendto(question, address)
-    if is_own(sock, address):
+    if is_itself(own_address(sock), address):  # it has a port by now (see section 4)
         raise TimeoutError(f"{address[0]}, port {address[1]} is the address of this socket itself: nobody else answers")
     answer = answer_from(sock, address, timeout, clock)
     return Exchange(sent, clock(), question, answer)
@@ -90,12 +91,6 @@ def _ask_over_ipv6(question):
         data, peer = server.recvfrom(MAX_BYTES)
         server.sendto(listing.respond(data), peer)
         return client.recv(MAX_BYTES)
-
-
-def is_own(sock, address):
-    """Return whether what `sock` sends to `address` comes back to itself. It has a port by then (see section 4)."""
-    host, port = own_address(sock)
-    return port == address[1] and (host == address[0] or (host == "0.0.0.0" and address[0].startswith("127.")))
 
 
 def tcp_beside_udp():
