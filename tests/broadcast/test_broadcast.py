@@ -323,7 +323,7 @@ def test_what_a_frame_says_of_a_group():
         + bytes(6)
         + bytes([224, 0, 0, 22])
     )
-    assert multicast.read(igmp) == multicast.Message("IGMP", "224.0.0.22", "01:00:5e:00:00:16")
+    assert multicast.read(igmp) == multicast.Sighting("IGMP", "224.0.0.22", "01:00:5e:00:00:16")
     assert multicast.read(bytes(12) + b"\x08\x06" + bytes(28)) is None
     assert multicast.read(bytes(12) + b"\x86\xdd" + bytes(6) + b"\x3a" + bytes(33)) is None
 

@@ -16,8 +16,8 @@ from scapy.packet import Raw
 from udplab.kit import frames, header
 from udplab.kit.film import Read, Socket, film_of, latest
 from udplab.kit.film import flight as fates
+from udplab.kit.film.composed import Hop, Sent, loopback, model
 from udplab.kit.film.flight import Film, Flight, Link, Node, Note
-from udplab.kit.film.told import Hop, Sent, loopback, model
 from udplab.lan.plan import plan_path, plan_switch
 
 PATH = plan_path((1500, 1400))

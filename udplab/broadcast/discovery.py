@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from udplab.broadcast import reach
 from udplab.kit.film import flight as fates
-from udplab.kit.film.told import Hop, model
+from udplab.kit.film.composed import Hop, model
 from udplab.kit.sockets import HEADERS, MAX_BYTES, PORT, arrivals, queued
 from udplab.kit.words import told
 

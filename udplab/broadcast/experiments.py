@@ -200,7 +200,7 @@ def members(sender, joined, interface="eth0", ttl=1, loop=True):
 
 
 def joining(group):
-    """Return the `multicast.Message`s on the wire when bob joins a group and alice sends to it, as a `Compared`."""
+    """Return the `multicast.Sighting`s on the wire when bob joins a group and alice sends to it, as a `Compared`."""
     return compared(multicast.predict_joining(group), on_lan, multicast.measure_joining, group)
 
 

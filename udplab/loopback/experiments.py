@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from udplab.kit.answers import is_itself
 from udplab.kit.compared import compared
-from udplab.kit.film import told
+from udplab.kit.film.composed import Read, Sent, loopback
 from udplab.kit.sockets import (
     HOST,
     LARGEST,
@@ -65,11 +65,14 @@ def ask_once(address, question, timeout=1.0):
 def filmed(exchange, record):
     """Return a Film of an exchange, from what the client (`Exchange`) and the server (`kit.server.Record`) noted."""
     question, answer = exchange.question, exchange.answer
-    return told.loopback(
-        [told.Sent(exchange.sent, "client", "server", question), told.Sent(record.sent, "server", "client", answer)],
+    return loopback(
         [
-            told.Read(record.time, "server", question, len(question)),
-            told.Read(exchange.received, "client", answer, len(answer)),
+            Sent(exchange.sent, "client", "server", question),
+            Sent(record.sent, "server", "client", answer),
+        ],
+        [
+            Read(record.time, "server", question, len(question)),
+            Read(exchange.received, "client", answer, len(answer)),
         ],
     )
 
@@ -216,9 +219,9 @@ def overflow(count=16, size=100, queue_bytes=4096, clock=time.perf_counter):
             data = number.to_bytes(2, "big") + bytes(size - 2)
             begin = clock()
             sender.send(data)
-            sends.append(told.Sent(begin, "sender", "receiver", data, clock()))
-        reads = [told.Read(clock(), "receiver", data, len(data)) for data, _ in arrivals(receiver, 0.1)]
-    return told.loopback(sends, reads)
+            sends.append(Sent(begin, "sender", "receiver", data, clock()))
+        reads = [Read(clock(), "receiver", data, len(data)) for data, _ in arrivals(receiver, 0.1)]
+    return loopback(sends, reads)
 
 
 LIMITS = {  # from what to what, and of what kind

@@ -2,8 +2,8 @@
 
 from udplab.kit.compared import measured_or
 from udplab.kit.film import flight as fates
+from udplab.kit.film.composed import STEP, Hop, model
 from udplab.kit.film.flight import Note
-from udplab.kit.film.told import STEP, Hop, model
 from udplab.kit.sockets import HEADERS, IP_HEADER, PORT, queued
 from udplab.lan.plan import plan_path
 from udplab.mtu import kernel

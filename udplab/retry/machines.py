@@ -7,8 +7,8 @@ import subprocess
 
 from udplab import lan
 from udplab.kit.compared import Compared, measured_or
+from udplab.kit.film.composed import Hop, model
 from udplab.kit.film.flight import ARRIVED, DELIVERED, Film
-from udplab.kit.film.told import Hop, model
 from udplab.kit.sockets import HEADERS
 from udplab.lan.plan import plan_switch
 from udplab.retry.request import new_token

@@ -94,7 +94,7 @@ class Judge:
             elif packet.ports:
                 whole.append(self._datagram([number]))
             elif packet.error:
-                self._told(number, packet)
+                self._noted(number, packet)
             else:
                 self.set(number, fates.TAKEN)
         for numbers in pieces.values():
@@ -266,7 +266,7 @@ class Judge:
 
     # --- ICMP ---
 
-    def _told(self, number, packet):
+    def _noted(self, number, packet):
         """An ICMP error about something that this host sent."""
         quoted = packet.quoted
         ports = quoted and quoted.ports
