@@ -202,6 +202,14 @@ def returns(function: Callable | None) -> bool:
 # --- Numbers ---
 
 
+def as_words(value: object) -> list:
+    """Return what a learner gave as a list of words, also one text with commas; [] for what is no list."""
+    try:
+        return list(value.split(",") if isinstance(value, str) else value)
+    except TypeError:
+        return []
+
+
 def as_number(value: object) -> int | float | None:
     """Return a number of any kind (int, float, Fraction, Decimal, NumPy's) as int or float; None for anything else."""
     if isinstance(value, bool):

@@ -1,6 +1,6 @@
 """The exercises of lesson 2-3."""
 
-from udplab.kit.exercise import Exercise, number
+from udplab.kit.exercise import Exercise, as_words, number
 from udplab.kit.words import brief
 from udplab.mtu import checks, experiments, solutions
 
@@ -68,11 +68,7 @@ SENT, ERROR = ("sent", "ok", "true"), ("error", "emsgsize", "oserror", "refused"
 
 
 def _stale(answer):
-    words = answer.split(",") if isinstance(answer, str) else answer
-    try:
-        words = list(words)
-    except TypeError:
-        words = []
+    words = as_words(answer)
     if len(words) != len(STALE):
         return f'Expected a list of {len(STALE)} words, each "sent" or "error", but got {brief(answer)}.'
     given = [_spelled(word) for word in words]
