@@ -8,7 +8,7 @@ import time
 
 from udplab.broadcast import discovery, hearing, solutions
 from udplab.broadcast.hearing import PLAN
-from udplab.kit.exercise import Exercise, as_number, as_words, expect, short
+from udplab.kit.exercise import Exercise, as_number, as_words, expect, meant, short
 from udplab.kit.paper import Enough, Paper, RealClock
 from udplab.kit.paper_waits import on_paper
 from udplab.kit.watched import Endless, outcome
@@ -102,6 +102,7 @@ subnet = Exercise(
     function=True,
 )
 
+SPELLED = {"sent": "sent", "ok": "sent", "eacces": "EACCES", "error": "EACCES", "permission": "EACCES"}
 FROM_DAVE = ["10.0.1.255", "10.0.0.255", "10.0.1.254", "<broadcast>"]
 
 
@@ -116,19 +117,12 @@ def _permission(answer):
     if len(words) != len(FROM_DAVE):
         return f"Expected a list of {len(FROM_DAVE)} words, but got {brief(answer)}."
     for trial, got in zip(hearing.predict(PLAN, "dave", FROM_DAVE, BINDS, permission=False), words, strict=True):
-        meant = _spelled(got)
-        if meant is None:
+        verdict = meant(got, SPELLED)
+        if verdict is None:
             return f'For {trial.destination}: write "sent" or "EACCES". You wrote {brief(got)}.'
-        if meant != (trial.error or "sent"):
-            return f"For {trial.destination}: you say {meant!r}. Think again: {reasons[trial.destination]}"
+        if verdict != (trial.error or "sent"):
+            return f"For {trial.destination}: you say {verdict!r}. Think again: {reasons[trial.destination]}"
     return None
-
-
-def _spelled(word):
-    """Return "sent" or "EACCES" for what may be meant by it, or None."""
-    word = str(word).strip().lower()
-    kinds = {"sent": "sent", "ok": "sent", "eacces": "EACCES", "error": "EACCES", "permission": "EACCES"}
-    return next((kind for start, kind in kinds.items() if word.startswith(start)), None)
 
 
 permission = Exercise(

@@ -210,6 +210,12 @@ def as_words(value: object) -> list:
         return []
 
 
+def meant(word: object, kinds: dict[str, str]) -> str | None:
+    """Return what a learner's word stands for, None for nothing. kinds: from how such a word begins to its meaning."""
+    word = str(word).strip().lower()
+    return next((kind for start, kind in kinds.items() if word.startswith(start)), None)
+
+
 def as_number(value: object) -> int | float | None:
     """Return a number of any kind (int, float, Fraction, Decimal, NumPy's) as int or float; None for anything else."""
     if isinstance(value, bool):
