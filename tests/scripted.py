@@ -1,7 +1,6 @@
-"""Sockets and clocks that follow a script, so that a test needs no network and waits for nothing."""
+"""A server's socket that follows a script, and other things that several tests use."""
 
 import asyncio
-import collections
 import concurrent.futures
 import contextlib
 import glob
@@ -77,41 +76,6 @@ class ScriptedSocket:
 
     def __exit__(self, *_):
         self.close()
-
-
-class ScriptedClient:
-    """Stands in for a client's socket. Each arrival is (seconds until it comes, data, peer) or an exception.
-
-    Time passes only in recvfrom: use `clock` as the clock.
-    """
-
-    def __init__(self, *arrivals):
-        self.arrivals = collections.deque(arrivals)
-        self.now = 100.0
-        self.sent = []
-
-    def clock(self):
-        return self.now
-
-    def settimeout(self, seconds):
-        assert seconds > 0
-        self.timeout = seconds
-
-    def sendto(self, data, address):
-        self.sent.append((self.now, data, address))
-
-    def getsockname(self):
-        return ("0.0.0.0", 50_000)
-
-    def recvfrom(self, size):
-        if self.arrivals and isinstance(self.arrivals[0], Exception):
-            raise self.arrivals.popleft()
-        if not self.arrivals or self.arrivals[0][0] > self.timeout:
-            self.now += self.timeout
-            raise TimeoutError
-        delay, data, peer = self.arrivals.popleft()
-        self.now += delay
-        return data, peer
 
 
 def run_async(function):

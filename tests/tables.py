@@ -8,6 +8,7 @@ import concurrent.futures
 import time
 
 import numpy as np
+import pytest
 
 from udplab.kit.exercise import Exercise
 
@@ -97,6 +98,28 @@ def assert_over_in_time(module):
             begin = time.monotonic()
             assert not exercise.function or not exercise.verdict(function)
             assert time.monotonic() - begin < ANY_SECONDS, (exercise.name, function)
+
+
+def four_tests(module, right, wrong, together=()):
+    """Return the four tests that the exercises of each lesson pass; together: the names of those that mostly wait."""
+
+    @pytest.mark.parametrize("name", right)
+    def in_any_style(name):
+        each(lambda answer: assert_right(getattr(module, name), answer), right[name], name in together)
+
+    @pytest.mark.parametrize("name", wrong)
+    def with_the_words_for_it(name):
+        each(lambda answer: assert_wrong(getattr(module, name), *answer), wrong[name], name in together)
+
+    def each_has_its_table():
+        assert_complete(module, right, wrong)
+
+    @pytest.mark.long
+    @pytest.mark.heavy
+    def over_in_time():
+        assert_over_in_time(module)
+
+    return in_any_style, with_the_words_for_it, each_has_its_table, over_in_time
 
 
 def numbers_like(value):

@@ -9,7 +9,7 @@ TOP = Path(__file__).resolve().parent.parent
 LESSONS = {path.parent.name for path in (TOP / "tests").glob("*/lesson.py")}
 ROOMS = {"kit", "lan", "jupyter"} | LESSONS
 SHARED = "udplab.loopback.listing"  # the one module of a lesson that others may import
-FROM_KIT = {"udplab.kit.calm", "udplab.kit.film", "udplab.kit.film.frames"}  # what lan may import
+FROM_KIT = {"udplab.kit.calm", "udplab.kit.film", "udplab.kit.frames"}  # what lan may import
 HEAVY = {"matplotlib", "numpy", "ipywidgets", "IPython", "anywidget"}  # none of it in what a command line imports
 
 

@@ -86,6 +86,7 @@ INTRODUCED = set(
         "answer_from",
         "arrivals",
         "own_address",
+        "header",
         "receive_cut",
         "Stage",
         "ladder",

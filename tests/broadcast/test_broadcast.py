@@ -10,7 +10,6 @@ import socket
 import struct
 import subprocess
 import sys
-import types
 
 import pytest
 from hypothesis import given
@@ -22,7 +21,6 @@ from udplab.broadcast import (
     cost,
     discovery,
     experiments,
-    forging,
     hearing,
     listing,
     multicast,
@@ -31,11 +29,11 @@ from udplab.broadcast import (
     reach,
     sending,
 )
-from udplab.kit import picture, terminal
+from udplab.kit import frames, header, picture, terminal
 from udplab.kit.compared import Compared
+from udplab.kit.paper import Clock, Paper
 from udplab.kit.server import Record, Server
 from udplab.lan.plan import plan_switch
-from udplab.mtu.packets import ip_packets
 
 PLAN = plan_switch(("alice", "bob", "carol"), ("dave",), ("carol",))
 HOSTS = [host.name for host in PLAN]
@@ -325,7 +323,7 @@ def test_what_a_frame_says_of_a_group():
         + bytes(6)
         + bytes([224, 0, 0, 22])
     )
-    assert multicast.read(igmp) == multicast.Message("IGMP", "224.0.0.22", "01:00:5e:00:00:16")
+    assert multicast.read(igmp) == multicast.Sighting("IGMP", "224.0.0.22", "01:00:5e:00:00:16")
     assert multicast.read(bytes(12) + b"\x08\x06" + bytes(28)) is None
     assert multicast.read(bytes(12) + b"\x86\xdd" + bytes(6) + b"\x3a" + bytes(33)) is None
 
@@ -431,6 +429,14 @@ def test_a_cost_needs_somebody_wanted_and_a_bystander(hosts, wanted):
 # ---- Discovery ----
 
 
+EVERYBODY = "10.0.0.255", 1060
+
+
+def on_paper(arrivals):
+    """Return a socket on paper to which something comes each tenth of a second: (data, peer), or (an error,)."""
+    return Paper([(number / 10, *each) for number, each in enumerate(arrivals, 1)], clock=Clock(most=100))
+
+
 words = st.binary(min_size=1, max_size=10).filter(lambda word: b" " not in word)
 
 
@@ -438,8 +444,8 @@ words = st.binary(min_size=1, max_size=10).filter(lambda word: b" " not in word)
 def test_a_question_finds_exactly_its_own_service(service, other, token, name):
     answer = discovery.responder(service, name)(discovery.question(other, token))
     assert answer == (b"here %b %b %b" % (service, token, name) if service == other else None)
-    script = Script([(answer or b"junk", "server")])
-    found = discovery.find(script, "all", service, token=token, wait=1, clock=lambda: script.now)
+    script = on_paper([(answer or b"junk", "server")])
+    found = discovery.find(script, EVERYBODY, service, token=token, wait=1, clock=script.clock.read)
     assert found.servers == ({"server": name} if service == other else {})
 
 
@@ -462,52 +468,28 @@ def test_a_server_answers_only_its_own_question():
             respond(data)
 
 
-class Script:
-    """A socket that plays arrivals; each takes a tenth of a second of the scripted clock."""
-
-    def __init__(self, arrivals):
-        self.arrivals, self.now, self.sent, self.timeouts = list(arrivals), 0.0, [], []
-
-    def setsockopt(self, *option):
-        assert option == (socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
-
-    def settimeout(self, seconds):
-        self.timeouts.append(seconds)
-
-    def sendto(self, data, address):
-        self.sent.append((data, address))
-
-    def recvfrom(self, size):
-        self.now += 0.1
-        if not self.arrivals:
-            raise TimeoutError
-        arrival = self.arrivals.pop(0)
-        if isinstance(arrival, Exception):
-            raise arrival
-        return arrival
-
-
 def test_find_believes_answers_with_its_token_only():
-    script = Script([(b"here time 5 bob", 1), (b"here time 6 eve", 2), (b"\xff", 3), (b"here time 5 carol", 4)])
-    found = discovery.find(script, "all", b"time", wait=1, token=b"5", clock=lambda: script.now)
-    assert found == discovery.Found({1: b"bob", 4: b"carol"}) and script.sent == [(b"find time 5", "all")]
+    script = on_paper([(b"here time 5 bob", 1), (b"here time 6 eve", 2), (b"\xff", 3), (b"here time 5 carol", 4)])
+    found = discovery.find(script, EVERYBODY, b"time", wait=1, token=b"5", clock=script.clock.read)
+    assert found == discovery.Found({1: b"bob", 4: b"carol"}) and script.sent == [(b"find time 5", EVERYBODY)]
 
 
 def test_find_goes_on_when_windows_reports_a_host_without_a_server():
-    script = Script([ConnectionResetError(), (b"here time 5 bob", 1)])
-    assert discovery.find(script, "all", b"time", wait=1, token=b"5", clock=lambda: script.now).servers == {1: b"bob"}
+    script = on_paper([(ConnectionResetError(),), (b"here time 5 bob", 1)])
+    found = discovery.find(script, EVERYBODY, b"time", wait=1, token=b"5", clock=script.clock.read)
+    assert found.servers == {1: b"bob"}
 
 
 def test_find_notes_an_error_and_goes_on():
     down = OSError(errno.ENETDOWN, "Network is down")
-    script = Script([down, (b"here time 5 bob", 1), down])
-    found = discovery.find(script, "all", b"time", wait=1, token=b"5", clock=lambda: script.now)
+    script = on_paper([(down,), (b"here time 5 bob", 1), (down,)])
+    found = discovery.find(script, EVERYBODY, b"time", wait=1, token=b"5", clock=script.clock.read)
     assert found == discovery.Found({1: b"bob"}, 0, ("Network is down",))
 
 
 def test_find_remembers_so_many_servers_and_counts_the_others():
-    script = Script([(b"here time 5 forged", port) for port in [*range(50), 3]])
-    found = discovery.find(script, "all", b"time", wait=60, token=b"5", clock=lambda: script.now, most=10)
+    script = on_paper([(b"here time 5 forged", port) for port in [*range(50), 3]])
+    found = discovery.find(script, EVERYBODY, b"time", wait=60, token=b"5", clock=script.clock.read, most=10)
     assert list(found.servers) == [*range(10)] and found.more == 40
 
 
@@ -517,20 +499,20 @@ def test_find_says_in_words_why_it_cannot_ask():
 
 
 def test_find_keeps_its_deadline_while_junk_arrives():
-    script = Script([(b"junk", 9)] * 100)
-    assert discovery.find(script, "all", b"time", wait=0.35, clock=lambda: script.now) == discovery.Found({})
-    assert script.timeouts == pytest.approx([0.35, 0.25, 0.15, 0.05])
+    script = on_paper([(b"junk", 9)] * 100)
+    assert discovery.find(script, EVERYBODY, b"time", wait=0.35, clock=script.clock.read) == discovery.Found({})
+    assert script.clock.now == pytest.approx(0.35, abs=1e-3)
 
 
 def test_each_question_has_a_token_of_its_own(monkeypatch):
     def sent():
-        script = Script([])
-        discovery.find(script, "all", b"time", clock=lambda: script.now)
+        script = on_paper([])
+        discovery.find(script, EVERYBODY, b"time", clock=script.clock.read)
         return script.sent
 
     assert sent() != sent()
     monkeypatch.setattr(os, "urandom", lambda count: bytes(range(count)))
-    assert sent() == [(b"find time 00010203", "all")], "from the system's source of what nobody can guess"
+    assert sent() == [(b"find time 00010203", EVERYBODY)], "from the system's source of what nobody can guess"
 
 
 def test_the_predicted_queue():
@@ -547,16 +529,16 @@ def test_delays_are_drawn_from_the_given_lots():
 
 
 def test_a_forged_packet_names_the_sender_that_was_asked_for():
-    packet = forging.forged(("10.0.0.2", 5000), ("10.0.0.255", 1060), b"hi")
+    ends = ("10.0.0.2", 5000), ("10.0.0.255", 1060)
+    packet = header.packet(*ends, header.datagram(*ends, b"hi", checked=False))
     assert packet[12:16] == bytes([10, 0, 0, 2]) and packet[16:20] == bytes([10, 0, 0, 255])
     assert packet[20:28] == bytes.fromhex("1388 0424 000a 0000") and packet[28:] == b"hi"
 
 
 @given(st.tuples(st.ip_addresses(v=4).map(str), st.integers(0, 65535)), st.binary(max_size=2000))
 def test_a_forged_packet_reads_back(source, data):
-    packet = forging.forged(source, ("10.0.0.255", 1060), data)
-    frame = types.SimpleNamespace(data=bytes(12) + b"\x08\x00" + packet)
-    [read] = ip_packets(types.SimpleNamespace(frames=[frame]))
+    ends = source, ("10.0.0.255", 1060)
+    read = frames.parse_ip(header.packet(*ends, header.datagram(*ends, data, checked=False)))
     assert (read.protocol, read.source, read.offset) == (socket.IPPROTO_UDP, source[0], 0)
     assert struct.unpack("!HHHH", read.body[:8]) == (source[1], 1060, 8 + len(data), 0) and read.body[8:] == data
 

@@ -12,10 +12,9 @@ from decimal import Decimal
 from fractions import Fraction
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tables import assert_complete, assert_over_in_time, assert_right, assert_wrong, each
+from tables import four_tests
 
 from udplab.broadcast import exercises, hearing, solutions
 
@@ -465,24 +464,9 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("name", RIGHT)
-def test_right_in_any_style(name):
-    each(lambda answer: assert_right(getattr(exercises, name), answer), RIGHT[name])
-
-
-@pytest.mark.parametrize("name", WRONG)
-def test_wrong_with_the_words_for_it(name):
-    each(lambda answer: assert_wrong(getattr(exercises, name), *answer), WRONG[name])
-
-
-def test_each_exercise_has_its_table():
-    assert_complete(exercises, RIGHT, WRONG)
-
-
-@pytest.mark.long
-@pytest.mark.heavy
-def test_whatever_a_function_does_its_check_is_over_in_time():
-    assert_over_in_time(exercises)
+test_right_in_any_style, test_wrong_with_the_words_for_it, test_each_has_its_table, test_over_in_time = four_tests(
+    exercises, RIGHT, WRONG
+)
 
 
 # --- More of both, where there is a rule ---

@@ -15,8 +15,8 @@ from udplab.__main__ import NOTEBOOKS
 from udplab.kit.film import flight as fates
 from udplab.kit.film import scene as scenes
 from udplab.kit.film import stage as stages
+from udplab.kit.film.composed import Hop, Sent, loopback, model
 from udplab.kit.film.flight import Film, Note
-from udplab.kit.film.told import Hop, Sent, loopback, model
 from udplab.kit.slider import Slider
 from udplab.lan.plan import plan_path, plan_switch
 
@@ -437,7 +437,7 @@ def test_the_slider_is_dragged_typed_and_named(opened):
 
 CELLS = """from udplab.kit.film.stage import Stage, show
 from udplab.kit.slider import Slider
-from udplab.kit.film.told import Read, Sent, loopback
+from udplab.kit.film.composed import Read, Sent, loopback
 film = loopback([Sent(0.0, "client", "server", b"hi")], [Read(3e-5, "server", b"hi", 2)])
 show(film)
 stage, slider = Stage(film, buttons={"server": "Ask the server"}), Slider("number", 5, 1, 9)

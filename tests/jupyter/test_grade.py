@@ -100,7 +100,7 @@ def test_a_function_to_be_mended_that_is_as_it_was_was_not_tried(tmp_path):
     states = []
     for source in (given, given.replace("return data", "return data[:3]")):
         write(tmp_path / "ann.ipynb", [source])
-        attempt = grade.tried("ann", tmp_path / "ann.ipynb", 60, grade.Running())
+        attempt = grade.tried("ann", tmp_path / "ann.ipynb", 60, grade.Processes())
         assert attempt.problem is None
         states.append(attempt.states["loopback.client"])
     assert states == [NOT_TRIED, NOT_YET]
@@ -118,7 +118,7 @@ def test_predictions_and_which_most_got_wrong(tmp_path):
 
 
 def attempt(learner, states=(), near=()):
-    return grade.Attempt(learner, None, dict(states), dict(near))
+    return grade.Graded(learner, None, dict(states), dict(near))
 
 
 def test_the_table_and_its_words():

@@ -13,10 +13,11 @@ from scapy.layers.inet6 import ICMPv6ND_NS, ICMPv6PacketTooBig, IPv6, IPv6ExtHdr
 from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Raw
 
-from udplab.kit.film import Read, Socket, film_of, frames, latest
+from udplab.kit import frames, header
+from udplab.kit.film import Read, Socket, film_of, latest
 from udplab.kit.film import flight as fates
+from udplab.kit.film.composed import Hop, Sent, loopback, model
 from udplab.kit.film.flight import Film, Flight, Link, Node, Note
-from udplab.kit.film.told import Hop, Sent, loopback, model
 from udplab.lan.plan import plan_path, plan_switch
 
 PATH = plan_path((1500, 1400))
@@ -351,7 +352,8 @@ def test_ipv6_frames_are_read():
     ends = {"src": "fe80::1", "dst": "fe80::2"}
     udp = frames.parse(bytes(Ether() / IPv6(**ends) / UDP(sport=1, dport=2) / Raw(b"abc")))
     assert (udp.kind, udp.version, udp.ports, udp.size, udp.source) == ("UDP", 6, (1, 2), 51, "fe80::1")
-    assert frames.checksum_is_right(udp, udp.body) and not frames.checksum_is_right(udp, udp.body[:-1] + b"x")
+    fits = [header.fits(udp.source, udp.target, body) for body in (udp.body, udp.body[:-1] + b"x")]
+    assert fits == [True, False]
     piece = frames.parse(
         bytes(Ether() / IPv6(**ends) / IPv6ExtHdrFragment(id=5, offset=2, m=1, nh=17) / Raw(bytes(16)))
     )

@@ -8,10 +8,10 @@ import socket
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scripted import ScriptedClient
 
 from udplab.kit import picture, prediction
 from udplab.kit.compared import Compared, compared
+from udplab.kit.paper import Clock, Paper
 from udplab.kit.prediction import foretold
 from udplab.kit.quick import FastForward
 from udplab.kit.sockets import arrivals, queued
@@ -80,21 +80,22 @@ def test_an_answer_that_never_comes_is_not_waited_for_for_ever(pair):
 
 
 def test_arrivals_end_at_the_deadline_however_much_arrives():
-    client = ScriptedClient(*[(0.3, b"junk", ("10.0.0.9", 9))] * 100)
-    assert len(list(arrivals(client, 1.0, client.clock))) == 3
-    assert client.now == pytest.approx(101)
+    client = Paper([(0.3 * number, b"junk", ("10.0.0.9", 9)) for number in range(1, 100)], clock=Clock())
+    assert len(list(arrivals(client, 1.0, client.clock.read))) == 3
+    assert client.clock.now == pytest.approx(1, abs=1e-3)
 
 
 def test_a_refusal_ends_no_wait():
     peer = "127.0.0.1", 9
-    client = ScriptedClient(ConnectionRefusedError(), ConnectionResetError(), (0.5, b"late", peer))
-    assert list(arrivals(client, 1.0, client.clock)) == [(b"late", peer)]
+    errors = [(0.0, ConnectionRefusedError()), (0.0, ConnectionResetError())]
+    client = Paper([*errors, (0.5, b"late", peer)], clock=Clock())
+    assert list(arrivals(client, 1.0, client.clock.read)) == [(b"late", peer)]
 
 
 def test_any_other_error_is_raised():
-    client = ScriptedClient(OSError(errno.EHOSTUNREACH, "no route"))
+    client = Paper([(0.0, OSError(errno.EHOSTUNREACH, "no route"))], clock=Clock())
     with pytest.raises(OSError, match="no route"):
-        list(arrivals(client, 1.0, client.clock))
+        list(arrivals(client, 1.0, client.clock.read))
 
 
 def test_queued_takes_what_is_there_and_waits_for_nothing(pair):

@@ -38,7 +38,7 @@ def test_it_measures_when_it_is_shown_and_whenever_a_control_moves():
     async def play():
         panel._repr_mimebundle_()
         await rest(panel)
-        assert drawn == [([0, 1], 2, None)] and panel.told == "Measured."
+        assert drawn == [([0, 1], 2, None)] and panel.said == "Measured."
         assert bytes(panel.picture.value).startswith(b"\x89PNG")
         assert panel.text.value == "<pre>3 &lt; 4</pre>"
         panel.controls["count"].value = 3
@@ -98,7 +98,7 @@ def test_a_long_run_is_drawn_while_it_lasts_and_says_so(monkeypatch):
 
     def measure(count):
         for turn in range(9):
-            told.append(panel.told if turn else "")
+            told.append(panel.said if turn else "")
             yield [turn]
 
     panel, drawn = scripted(measure)
@@ -110,7 +110,7 @@ def test_a_long_run_is_drawn_while_it_lasts_and_says_so(monkeypatch):
     run_async(play)
     lengths = [len(measured) for measured, *_ in drawn]
     assert len(lengths) >= 2 and lengths == sorted(lengths) and lengths[-1] == 9
-    assert told[-1] == "Measuring ..." and panel.told == "Measured."
+    assert told[-1] == "Measuring ..." and panel.said == "Measured."
 
 
 @pytest.mark.parametrize("kind", [OSError, ValueError])
@@ -122,7 +122,7 @@ def test_it_says_what_did_not_work(kind):
         await rest(panel)
 
     run_async(play)
-    assert panel.told == "That did not work: no <sockets> left" and drawn == []
+    assert panel.said == "That did not work: no <sockets> left" and drawn == []
     assert panel.status.value == '<span role="status">That did not work: no &lt;sockets&gt; left</span>'
 
 
@@ -135,7 +135,7 @@ def test_it_tells_of_a_mistake_in_it_and_runs_again(where):
         setattr(panel, where, lambda *_, **values: {}["<name>"])
         panel.run()
         await rest(panel)
-        assert panel.told == "That broke off: KeyError('<name>')"
+        assert panel.said == "That broke off: KeyError('<name>')"
         assert "Traceback" in panel.text.value and "&lt;name&gt;" in panel.text.value
         with pytest.raises(KeyError):  # in a cell
             await panel.still()
@@ -144,7 +144,7 @@ def test_it_tells_of_a_mistake_in_it_and_runs_again(where):
         await rest(panel)
 
     run_async(play)
-    assert panel.told == "Measured." and len(drawn) == 1
+    assert panel.said == "Measured." and len(drawn) == 1
 
 
 def test_the_still_is_one_run_with_its_words(monkeypatch, capsys):

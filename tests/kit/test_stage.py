@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 
 from udplab.kit import picture
 from udplab.kit.film import flight as fates
+from udplab.kit.film.composed import Hop, Read, Sent, loopback, model
 from udplab.kit.film.flight import Note
 from udplab.kit.film.ladder import ladder
 from udplab.kit.film.scene import WIDTH, layout, scene
 from udplab.kit.film.stage import Stage, show
 from udplab.kit.film.story import events, story, teller
-from udplab.kit.film.told import Hop, Read, Sent, loopback, model
 from udplab.kit.slider import Slider
 from udplab.lan.plan import plan_path, plan_switch
 

@@ -10,7 +10,7 @@ import pytest
 from machines import needs_lan
 
 from udplab import lan
-from udplab.kit.film import frames
+from udplab.kit import frames
 
 pytestmark = needs_lan
 PORT = 1060

@@ -20,14 +20,14 @@ from machines import needs_lan
 
 from udplab import lan
 from udplab.lan import wire
-from udplab.lan.wire import Fate, Passage, Way, fates, flipped_bit, takes_lots, unpacked, with_bit_flipped
+from udplab.lan.wire import Lot, Passage, Way, flipped_bit, lots, takes_lots, unpacked, with_bit_flipped
 
 PORT = 1060
 chances = st.floats(0, 1)
 
 
 def first(way, count, outgoing=True):
-    return list(itertools.islice(fates(way, outgoing), count))
+    return list(itertools.islice(lots(way, outgoing), count))
 
 
 # ---- Everywhere: rules ----
@@ -52,11 +52,11 @@ def test_ways_that_cannot_be(what, words):
 
 
 def test_a_wire_that_does_nothing_does_nothing():
-    assert first(Way(), 1000) == [Fate((0,))] * 1000
+    assert first(Way(), 1000) == [Lot((0,))] * 1000
 
 
 def test_certain_fates():
-    assert first(Way(loss=1, duplicate=1, corrupt=1, reorder=1), 9) == [Fate(())] * 9
+    assert first(Way(loss=1, duplicate=1, corrupt=1, reorder=1), 9) == [Lot(())] * 9
     assert all(len(fate.waits) == 2 for fate in first(Way(duplicate=1), 9))
     assert all(fate.overtaken and fate.flip is not None for fate in first(Way(reorder=1, corrupt=1), 9))
 
@@ -147,7 +147,7 @@ def test_a_full_log_is_told(monkeypatch, tmp_path):
     with open(tmp_path / "log", "w+b", buffering=0) as log:
         process = carrier.Carrier(None, log, ("near", "far"))
         for _ in range(3):
-            process.carry(process.sides[0], 1.0, bytes(60), Fate((0.5,)))
+            process.carry(process.sides[0], 1.0, bytes(60), Lot((0.5,)))
         state = {"frames": 3, "size": process.size, "missed": process.missed}
         assert state["missed"] == 1 and len(process.waiting) == 3, "it is carried all the same"
         with pytest.raises(OSError, match="1 frames did not fit into the wire's log"):

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from machines import needs_lan
 
 from udplab.__main__ import NOTEBOOKS
+from udplab.kit import header
+from udplab.kit.answers import is_itself
 from udplab.kit.server import Server
-from udplab.kit.sockets import udp_socket
-from udplab.loopback import experiments, header, hosts, listing
+from udplab.kit.sockets import own_address, udp_socket
+from udplab.loopback import experiments, hosts, listing
 
 ENDS = ("10.0.0.1", 5000), ("10.0.0.2", 1060)
 
@@ -162,5 +164,5 @@ def test_over_ipv6_or_the_reason_why_not(monkeypatch):
 def test_an_own_address_is_known_before_and_after_connect():
     with udp_socket() as sock:
         sock.bind(("127.0.0.1", 0))
-        assert experiments.is_own(sock, sock.getsockname())
-        assert not experiments.is_own(sock, ("10.0.0.1", sock.getsockname()[1]))
+        assert is_itself(own_address(sock), sock.getsockname())
+        assert not is_itself(own_address(sock), ("10.0.0.1", sock.getsockname()[1]))

@@ -11,9 +11,9 @@ import sys
 
 import numpy as np
 import pytest
-from scripted import ScriptedClient
 
 from udplab.kit import picture
+from udplab.kit.paper import Clock, Paper
 from udplab.kit.server import Server
 from udplab.kit.sockets import LARGEST, answer_from, connect, own_address, receive_cut, udp_socket
 from udplab.loopback import __main__, experiments, listing, panel, plots
@@ -75,7 +75,7 @@ def test_round_trips_that_cannot_be_are_told_before_anything_is_sent(name, value
 
 @pytest.mark.parametrize("value", WAITS)
 def test_a_timeout_that_is_none_is_told_before_anything_is_asked(value):
-    client = ScriptedClient()
+    client = Paper(clock=Clock())
     with pytest.raises(ValueError, match=r"^timeout is a number from 0 to 86,400 "):
         experiments.ask(client, SERVER, b"?", timeout=value)
     assert client.sent == []
@@ -97,10 +97,10 @@ def test_a_burst_that_cannot_be_is_told(name, value):
 
 
 def test_the_answer_of_the_server_counts_and_strangers_do_not():
-    client = ScriptedClient((0.2, b"forged", STRANGER), (0.3, b"true", SERVER))
-    exchange = experiments.ask(client, SERVER, b"?", timeout=1.0, clock=client.clock)
-    assert exchange == experiments.Exchange(100.0, 100.5, b"?", b"true")
-    assert client.sent == [(100.0, b"?", SERVER)]
+    client = Paper([(0.2, b"forged", STRANGER), (0.5, b"true", SERVER)], clock=Clock())
+    exchange = experiments.ask(client, SERVER, b"?", timeout=1.0, clock=client.clock.read)
+    assert (exchange.question, exchange.answer) == (b"?", b"true") and client.sent == [(b"?", SERVER)]
+    assert [exchange.sent, exchange.received] == pytest.approx([0, 0.5], abs=1e-3)
 
 
 def test_a_stranger_with_another_port_is_not_heard():
@@ -114,15 +114,15 @@ def test_a_stranger_with_another_port_is_not_heard():
 
 
 def test_the_deadline_is_absolute_under_a_flood_of_junk():
-    client = ScriptedClient(*[(0.3, b"junk", STRANGER)] * 100)
+    client = Paper([(0.3 * number, b"junk", STRANGER) for number in range(100)], clock=Clock())
     with pytest.raises(TimeoutError, match=r"No answer from 127.0.0.1, port 1060, within 1 s"):
-        answer_from(client, SERVER, timeout=1.0, clock=client.clock)
-    assert client.now == pytest.approx(101.0)
+        answer_from(client, SERVER, timeout=1.0, clock=client.clock.read)
+    assert client.clock.now == pytest.approx(1, abs=1e-3)
 
 
 def test_a_refused_port_on_windows_is_waited_for():
-    client = ScriptedClient(ConnectionResetError(), (0.1, b"late", SERVER))
-    assert answer_from(client, SERVER, timeout=1.0, clock=client.clock) == b"late"
+    client = Paper([(0.0, ConnectionResetError()), (0.1, b"late", SERVER)], clock=Clock())
+    assert answer_from(client, SERVER, timeout=1.0, clock=client.clock.read) == b"late"
 
 
 # --- The experiments, on real sockets ---

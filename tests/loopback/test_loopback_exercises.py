@@ -15,11 +15,16 @@ import threading
 import time
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from machines import needs_lan
-from tables import assert_complete, assert_over_in_time, assert_right, assert_wrong, each, no_numbers, numbers_like
+from tables import (
+    assert_right,
+    assert_wrong,
+    four_tests,
+    no_numbers,
+    numbers_like,
+)
 
 from udplab import lan
 from udplab.loopback import checks, checksum, exercises, listing, solutions
@@ -843,22 +848,6 @@ WRONG = {
 }
 
 
-TOGETHER = "shout", "client", "server"
-
-
-@pytest.mark.parametrize("name", RIGHT)
-def test_right_in_any_style(name):
-    each(lambda answer: assert_right(getattr(exercises, name), answer), RIGHT[name], together=name in TOGETHER)
-
-
-@pytest.mark.parametrize("name", WRONG)
-def test_wrong_with_the_words_for_it(name):
-    answers = dict(WRONG[name])
-    if name == "client" and not has_second_address():
-        del answers["looks at the port"]
-    each(lambda answer: assert_wrong(getattr(exercises, name), *answer), answers, together=name in TOGETHER)
-
-
 def has_second_address():
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         try:
@@ -868,14 +857,11 @@ def has_second_address():
     return True
 
 
-def test_each_exercise_has_its_table():
-    assert_complete(exercises, RIGHT, WRONG)
-
-
-@pytest.mark.long
-@pytest.mark.heavy
-def test_whatever_a_function_does_its_check_is_over_in_time():
-    assert_over_in_time(exercises)
+if not has_second_address():
+    del WRONG["client"]["looks at the port"]
+test_right_in_any_style, test_wrong_with_the_words_for_it, test_each_has_its_table, test_over_in_time = four_tests(
+    exercises, RIGHT, WRONG, together=("shout", "client", "server")
+)
 
 
 def test_a_server_that_nobody_can_stop_is_told_so():
@@ -946,7 +932,7 @@ def test_all_checksums_agree(data):
 def test_the_kernel_s_checksums_are_those_that_were_recorded():
     measured = checksum.kernel_datagrams(checksum.payloads())
     assert [value for _, value in measured] == list(exercises.RECORDED)
-    assert [data for data, _ in measured] == [checksum.summed(checksum.packet(each))[0] for each in checksum.payloads()]
+    assert [data for data, _ in measured] == list(map(checksum.covered, checksum.payloads()))
 
 
 def test_without_a_lan_the_recorded_ones_serve(monkeypatch):

@@ -456,7 +456,7 @@ def play(make, **values):
 def test_playground(name, jitter):
     before = threading.active_count()
     playground = play(panel.questions, name=name, jitter=jitter, answer_loss=20, limit=4)
-    assert playground.told == "Measured."
+    assert playground.said == "Measured."
     assert "of 300, predicted" in playground.text.value and bytes(playground.picture.value[:4]) == b"\x89PNG"
     assert threading.active_count() == before
 
@@ -468,7 +468,7 @@ def test_playground(name, jitter):
 def test_playgrounds_of_many(make, values, words):
     before = threading.active_count()
     playground = play(make, **values)
-    assert playground.told == "Measured." and words in playground.words
+    assert playground.said == "Measured." and words in playground.words
     assert threading.active_count() == before
 
 
@@ -476,8 +476,8 @@ def test_playgrounds_of_many(make, values, words):
     ("exponential", 2, 0.1, "2 s"), ("Internet (1 s at least)", 0.1, 0.5, "1 s")
 ])  # fmt: skip
 def test_playground_says_when_nothing_would_be_sent(name, first, limit, start):
-    told = play(panel.questions, name=name, first=first, limit=limit).told
-    assert told == f"That did not work: the first wait, {start}, is longer than the longest: nothing would be sent."
+    said = play(panel.questions, name=name, first=first, limit=limit).said
+    assert said == f"That did not work: the first wait, {start}, is longer than the longest: nothing would be sent."
 
 
 def test_the_playground_loses_what_its_controls_say(monkeypatch):

@@ -8,7 +8,7 @@ import contextlib
 import socket
 from dataclasses import dataclass
 
-from udplab.kit.film import frames
+from udplab.kit import frames
 from udplab.kit.sockets import PORT
 
 BROADCAST, FIRST, AGAIN = "broadcast", "unicast, first time", "unicast, again"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from udplab.broadcast import reach
 from udplab.kit.film import flight as fates
-from udplab.kit.film.told import Hop, model
+from udplab.kit.film.composed import Hop, model
 from udplab.kit.sockets import HEADERS, MAX_BYTES, PORT, arrivals, queued
 from udplab.kit.words import told
 
@@ -121,6 +121,21 @@ def lost(answers):
     return sum(answer.heard is None for answer in answers)
 
 
+@contextlib.contextmanager
+def with_servers(net, queue_bytes, port=0):
+    """Yield ({host's name: its server's socket} of all but the first, the socket of the first, which may broadcast)."""
+    asker, *hosts = net
+    with contextlib.ExitStack() as stack:  # closes them all, even if Ctrl-C comes while it does
+        servers = {host.name: stack.enter_context(host.socket()) for host in hosts}
+        sock = stack.enter_context(asker.socket())
+        for server in servers.values():
+            server.bind(("", PORT))
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, queue_bytes)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        sock.bind(("", port))
+        yield servers, sock
+
+
 def gather(net, delays, work=0.002, queue_bytes=4096, clock=time.perf_counter, sleep=time.sleep):
     """Broadcast a question, let every other host answer after its delay; return the list of `Answer`s.
 
@@ -131,15 +146,8 @@ def gather(net, delays, work=0.002, queue_bytes=4096, clock=time.perf_counter, s
     One thread does everything in the order of the schedule, in real time. So chance has no part in what is lost,
     while the datagrams and the queue are real.
     """
-    asker, *hosts = net
-    with contextlib.ExitStack() as stack:  # closes them all, even if Ctrl-C comes while it does
-        servers = {host.name: stack.enter_context(host.socket()) for host in hosts}
-        sock = stack.enter_context(asker.socket())
-        for server in servers.values():
-            server.bind(("", PORT))
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, queue_bytes)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
-        sock.bind(("", 0))
+    asker = next(iter(net))
+    with with_servers(net, queue_bytes) as (servers, sock):
         sock.sendto(question(b"time", b"1"), (asker.broadcast, PORT))
         asker.settle()
         due = []
@@ -197,15 +205,8 @@ FEW = 4  # answers fit into it: about what Linux 6 keeps
 
 def measure_film(net):
     """Return the film of a question to every other host, of their answers at once, and of what the asker then reads."""
-    asker, *hosts = net
-    with contextlib.ExitStack() as stack:
-        servers = {host.name: stack.enter_context(host.socket()) for host in hosts}
-        sock = stack.enter_context(asker.socket())
-        for server in servers.values():
-            server.bind(("", PORT))
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
-        sock.bind(("", PORT + 1))
+    asker = next(iter(net))
+    with with_servers(net, SMALL, PORT + 1) as (servers, sock):
         for server in servers.values():  # so that no ARP holds an answer up
             server.sendto(b"", (asker.address, PORT + 2))
         asker.settle()

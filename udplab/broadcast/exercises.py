@@ -8,7 +8,7 @@ import time
 
 from udplab.broadcast import discovery, hearing, solutions
 from udplab.broadcast.hearing import PLAN
-from udplab.kit.exercise import Exercise, as_number, expect, short
+from udplab.kit.exercise import Exercise, as_number, as_words, expect, meant, short
 from udplab.kit.paper import Enough, Paper, RealClock
 from udplab.kit.paper_waits import on_paper
 from udplab.kit.watched import Endless, outcome
@@ -102,6 +102,7 @@ subnet = Exercise(
     function=True,
 )
 
+SPELLED = {"sent": "sent", "ok": "sent", "eacces": "EACCES", "error": "EACCES", "permission": "EACCES"}
 FROM_DAVE = ["10.0.1.255", "10.0.0.255", "10.0.1.254", "<broadcast>"]
 
 
@@ -112,27 +113,16 @@ def _permission(answer):
         "10.0.1.254": "how many hosts have this address?",
         "<broadcast>": "which address does this name stand for?",
     }
-    words = answer.split(",") if isinstance(answer, str) else answer
-    try:
-        words = list(words)
-    except TypeError:
-        words = []
+    words = as_words(answer)
     if len(words) != len(FROM_DAVE):
         return f"Expected a list of {len(FROM_DAVE)} words, but got {brief(answer)}."
     for trial, got in zip(hearing.predict(PLAN, "dave", FROM_DAVE, BINDS, permission=False), words, strict=True):
-        meant = _spelled(got)
-        if meant is None:
+        verdict = meant(got, SPELLED)
+        if verdict is None:
             return f'For {trial.destination}: write "sent" or "EACCES". You wrote {brief(got)}.'
-        if meant != (trial.error or "sent"):
-            return f"For {trial.destination}: you say {meant!r}. Think again: {reasons[trial.destination]}"
+        if verdict != (trial.error or "sent"):
+            return f"For {trial.destination}: you say {verdict!r}. Think again: {reasons[trial.destination]}"
     return None
-
-
-def _spelled(word):
-    """Return "sent" or "EACCES" for what may be meant by it, or None."""
-    word = str(word).strip().lower()
-    kinds = {"sent": "sent", "ok": "sent", "eacces": "EACCES", "error": "EACCES", "permission": "EACCES"}
-    return next((kind for start, kind in kinds.items() if word.startswith(start)), None)
 
 
 permission = Exercise(
@@ -146,7 +136,7 @@ permission = Exercise(
     "A kernel refuses what it knows to be a broadcast: on a subnet of its own, or the limited one.",
 )
 
-ADDRESS, QUESTION, SECONDS = ("10.0.0.255", 1060), b"find time 77", 0.2
+ADDRESS, QUESTION = ("10.0.0.255", 1060), b"find time 77"
 ANSWERS = [
     (0.01, b"here time 77 carol", ("10.0.0.3", 1060)),
     (0.03, b"\xff\xfe junk", ("10.0.0.9", 4000)),

@@ -13,10 +13,9 @@ from udplab.broadcast import cost, discovery, forging, hearing, multicast, sendi
 from udplab.broadcast.hearing import BEYOND, EVERY, KINDS, NAMES, PLAN
 from udplab.broadcast.listing import MESSAGE
 from udplab.broadcast.sending import named
-from udplab.kit.compared import Compared, compared
+from udplab.kit.compared import Compared, compared, measured_or
 from udplab.kit.server import Server
 from udplab.kit.sockets import PORT
-from udplab.kit.words import told
 from udplab.lan.plan import plan_switch
 
 LOOPBACK = "127.255.255.255"  # the broadcast address of 127.0.0.0/8; Linux takes it, macOS reportedly does not
@@ -98,10 +97,11 @@ def hears(sender, destinations, binds=None, permission=True, source="", port=POR
 
 def film(sender, destination):
     """Return the film of a datagram; every host listens at every address. Without a LAN, the film that rules make."""
-    try:
-        return on_lan(sending.measure_film, sender, destination, EVERYWHERE)[0]
-    except OSError as error:
-        return sending.predict_film(PLAN, sender, destination, EVERYWHERE, reason=told(error))[0]
+    settings = sender, destination, EVERYWHERE
+    film, _ = measured_or(
+        lambda reason: sending.predict_film(PLAN, *settings, reason=reason), on_lan, sending.measure_film, *settings
+    )
+    return film
 
 
 def binds(sender, destination, ways=KINDS):
@@ -169,24 +169,22 @@ def implosion(delays, work=0.002, queue_bytes=4096):
 
     The prediction needs to know how many answers fit into that queue: it is measured first.
     """
-    room = discovery.ROOM
-    measured, reason = None, ""
-    try:
-        with lan.switch("asker", *(f"server{number}" for number in range(1, len(delays) + 1))) as net:
-            room = discovery.measure_room(net, queue_bytes)
-            measured = discovery.gather(net, delays, work, queue_bytes)
-    except OSError as error:
-        reason = told(error)
-    return Compared(discovery.predict_answers(delays, work, room), measured, reason)
+
+    def measure(net):
+        room = discovery.measure_room(net, queue_bytes)
+        return Compared(discovery.predict_answers(delays, work, room), discovery.gather(net, delays, work, queue_bytes))
+
+    promised = discovery.predict_answers(delays, work, discovery.ROOM)
+    names = "asker", *(f"server{number}" for number in range(1, len(delays) + 1))
+    return measured_or(lambda reason: Compared(promised, None, reason), on_hosts, names, measure)
 
 
 def implosion_film(servers=8):
     """Return the film of a question and the answers of all servers at once, to an asker with a small queue."""
     names = "asker", *(f"s{number}" for number in range(1, servers + 1))
-    try:
-        return on_hosts(names, discovery.measure_film)
-    except OSError as error:
-        return discovery.predict_film(plan_switch(names), told(error))
+    return measured_or(
+        lambda reason: discovery.predict_film(plan_switch(names), reason), on_hosts, names, discovery.measure_film
+    )
 
 
 # --- Multicast ---
@@ -202,7 +200,7 @@ def members(sender, joined, interface="eth0", ttl=1, loop=True):
 
 
 def joining(group):
-    """Return the `multicast.Message`s on the wire when bob joins a group and alice sends to it, as a `Compared`."""
+    """Return the `multicast.Sighting`s on the wire when bob joins a group and alice sends to it, as a `Compared`."""
     return compared(multicast.predict_joining(group), on_lan, multicast.measure_joining, group)
 
 

@@ -7,10 +7,10 @@ import contextlib
 import errno
 import os
 import socket
-import struct
 from dataclasses import dataclass
 
 from udplab.broadcast.discovery import find, question, responder
+from udplab.kit import header
 from udplab.kit.server import Server
 from udplab.kit.sockets import MAX_BYTES, PORT, queued
 from udplab.kit.words import reason
@@ -27,21 +27,15 @@ class Amplified:
     received: int  # bytes of payload in them
 
 
-def forged(source, destination, data):
-    """Return an IPv4 packet with a UDP datagram in it that names `source`, an (address, port), as its sender.
-
-    Headers: RFC 791 section 3.1, RFC 768; the kernel fills in the IP checksum.
-    """
-    udp = struct.pack("!HHHH", source[1], destination[1], 8 + len(data), 0) + data  # checksum 0: none
-    addresses = socket.inet_aton(source[0]) + socket.inet_aton(destination[0])
-    return struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(udp), 0, 0, 64, socket.IPPROTO_UDP, 0) + addresses + udp
-
-
 def send_forged(host, source, destination, data):
-    """Send a forged datagram from `host`, a host of `udplab.lan`, whose helper may open raw sockets (raw(7))."""
+    """Send from `host` a datagram that names `source`, an (address, port), as its sender.
+
+    host: one of `udplab.lan`, whose helper may open raw sockets (raw(7))
+    """
+    udp = header.datagram(source, destination, data, checked=False)
     with host.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as raw:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
-        raw.sendto(forged(source, destination, data), (destination[0], 0))
+        raw.sendto(header.packet(source, destination, udp), (destination[0], 0))
 
 
 def predict_amplified(names, attacker, victim):

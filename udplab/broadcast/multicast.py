@@ -7,7 +7,7 @@ import struct
 from dataclasses import dataclass
 
 from udplab.broadcast.hearing import on_link
-from udplab.kit.film import frames
+from udplab.kit import frames
 from udplab.kit.sockets import PORT, arrivals, queued
 
 GROUP = "239.1.2.3"  # a multicast group for one's own network (RFC 2365)
@@ -110,7 +110,7 @@ def measure_all_nodes(net, sender):
 
 
 @dataclass(frozen=True)
-class Message:
+class Sighting:
     """A packet on the wire that has to do with a group."""
 
     kind: str  # "IGMP" or "MLD" where a host joins, "UDP"
@@ -133,17 +133,17 @@ def hardware_address(group):
 
 
 def predict_joining(group):
-    """Return the `Message`s that carol's interface sees when bob joins the group and then alice sends to it.
+    """Return the `Sighting`s that carol's interface sees when bob joins the group and then alice sends to it.
 
     A host tells of it by IGMPv3 to 224.0.0.22 (RFC 3376 section 4.2.14), or by MLDv2 to ff02::16 (RFC 3810 section
     5.2.14).
     """
     kind, routers = ("MLD", "ff02::16") if ":" in group else ("IGMP", "224.0.0.22")
-    return [Message(kind, routers, hardware_address(routers)), Message("UDP", group, hardware_address(group))]
+    return [Sighting(kind, routers, hardware_address(routers)), Sighting("UDP", group, hardware_address(group))]
 
 
 def measure_joining(net, group, patience=2.0):
-    """Let bob join the group, and alice send to it; return the `Message`s about it that come to carol's interface.
+    """Let bob join the group, and alice send to it; return the `Sighting`s about it that come to carol's interface.
 
     patience: seconds to wait for each. The kernel tells of a join some milliseconds later.
     """
@@ -165,7 +165,7 @@ def measure_joining(net, group, patience=2.0):
 
 
 def seen(tap, group, patience, kind=None):
-    """Return a list of the first `Message` about `group` that comes to a packet socket; empty where none comes."""
+    """Return a list of the first `Sighting` about `group` that comes to a packet socket; empty where none comes."""
     raw = ipaddress.ip_address(group).packed
     for frame, _ in arrivals(tap, patience):
         message = read(frame)
@@ -175,8 +175,8 @@ def seen(tap, group, patience, kind=None):
 
 
 def read(frame):
-    """Return the `Message` in an Ethernet frame, or None where it is of another kind."""
+    """Return the `Sighting` in an Ethernet frame, or None where it is of another kind."""
     packet = frames.parse(frame)
     if packet.kind not in ("IGMP", "MLD", "UDP"):
         return None
-    return Message(packet.kind, packet.target, packet.to.hex(":"))
+    return Sighting(packet.kind, packet.target, packet.to.hex(":"))

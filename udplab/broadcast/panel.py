@@ -2,6 +2,7 @@
 
 import dataclasses
 import html
+import operator
 
 import ipywidgets as widgets
 
@@ -10,11 +11,10 @@ from udplab.broadcast.experiments import on_lan
 from udplab.broadcast.hearing import BEYOND, EVERY, NAMES, OTHER, OWN, PLAN, SUBNET
 from udplab.broadcast.plots import by_switch
 from udplab.kit import picture
-from udplab.kit.compared import Compared
+from udplab.kit.compared import compared
 from udplab.kit.film.stage import Stage
 from udplab.kit.playground import choice, gone, tick
 from udplab.kit.sockets import PORT
-from udplab.kit.words import told
 
 DESTINATIONS = {
     "bob, 10.0.0.2": "10.0.0.2",
@@ -63,18 +63,13 @@ class WhoHears:
         """Send one datagram with the settings as they are; return its film, and say who heard it."""
         binds = {name: kind for name, kind in self.binds.items() if kind != SILENT}
         settings = self.sender, self.destination.value, binds, self.permission.value, "", self.port.value
-        _, promised = sending.predict_film(PLAN, *settings)
-        try:
-            film, heard = on_lan(sending.measure_film, *settings)
-            sides = Compared(promised, heard)
-        except OSError as error:
-            film, _ = sending.predict_film(PLAN, *settings, reason=told(error))
-            sides = Compared(promised, None, told(error))
-        heard = sides.result
-        self.words = f"{self.sender} sends to {heard.destination}\nheard by: {heard.words}\n{sides.verdict}"
+        both = compared(sending.predict_film(PLAN, *settings), on_lan, sending.measure_film, *settings)
+        film, heard = both.result
+        verdict = both.map(operator.itemgetter(1)).verdict
+        self.words = f"{self.sender} sends to {heard.destination}\nheard by: {heard.words}\n{verdict}"
         self.text.value = f'<pre role="status">{html.escape(self.words)}</pre>'
         nodes = [dataclasses.replace(node, addresses=self.lines(node)) for node in film.nodes]
-        return dataclasses.replace(film, nodes=tuple(nodes))
+        return dataclasses.replace(film, nodes=tuple(nodes), predicted=both.reason)
 
     def lines(self, node):
         """Return what stands in a host's box, under its name."""

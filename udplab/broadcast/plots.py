@@ -36,12 +36,12 @@ def matrix(ax, heard, labels=None, title="Who hears?", you=None):
         for column, host in enumerate(hosts):
             if host in promise.heard:
                 ax.plot(column, row, markersize=26, linestyle="", **PROMISED)
-            if heard.measured is not None:
+            if not heard.alone:
                 hears = host in heard.measured[row].heard
                 ax.plot(column, row, linestyle="", markersize=11 if hears else 9, **(HEARS if hears else SILENT))
             if host in yours.get(labels[row], ()):
                 ax.plot(column, row, linestyle="", markersize=17, **YOURS)
-    _key(ax, heard.measured is not None, bool(yours))
+    _key(ax, not heard.alone, bool(yours))
     ax.set(xlim=(-0.5, len(hosts) - 0.5), ylim=(len(labels) - 0.5, -0.5))
     ax.set_title(heard.title(title))
     ax.set_xticks(range(len(hosts)), hosts)
@@ -83,7 +83,7 @@ def by_switch(ax, film):
     own = len(film) - copies
     counts = f"{sent} sent, {copies} passed on by the switch" + f", {own} for itself" * bool(own)
     title = f"Frames: {counts}"
-    ax.set_title(f"Predicted, not measured: {title}" if film.predicted else title, pad=14)
+    ax.set_title(film.title(title), pad=14)
     return "\n".join([*story(film).splitlines()[:-1], f"{title}."])
 
 

@@ -52,9 +52,9 @@ def whom(host, make_socket=socket.socket):
     return ""
 
 
-def deaf(host, make_socket=socket.socket):
+def deaf(host):
     """Return a line that says that a server at `host` hears no broadcast; "" where it may hear one."""
-    if not host or is_broadcast(host, make_socket) is not False:
+    if not host or is_broadcast(host) is not False:
         return ""
     try:
         first = socket.inet_aton(socket.gethostbyname(host))[0]

@@ -8,7 +8,7 @@ import struct
 from udplab.broadcast import hearing
 from udplab.broadcast.hearing import Hearing
 from udplab.kit.film import flight as fates
-from udplab.kit.film.told import Hop, model
+from udplab.kit.film.composed import Hop, model
 from udplab.kit.sockets import HEADERS, PORT, queued
 
 DATA = b"hello, everybody"

@@ -23,7 +23,7 @@ from udplab.jupyter.gradebook import STATES, better
 
 
 @dataclass
-class Attempt:
+class Graded:
     """What came of one notebook.
 
     states: from the name of an exercise to one of STATES; near: from a prediction's question to whether it was near
@@ -80,17 +80,17 @@ def found(folder):
 
 
 def all_tried(notebooks, seconds, at_once):
-    """Return the `Attempt`s of all notebooks, in their order, with a progress bar meanwhile."""
-    running = Running()
+    """Return the `Graded`s of all notebooks, in their order, with a progress bar meanwhile."""
+    processes = Processes()
     with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
-        futures = [pool.submit(tried, learner, path, seconds, running) for learner, path in notebooks]
+        futures = [pool.submit(tried, learner, path, seconds, processes) for learner, path in notebooks]
         try:
             for done, _ in enumerate(concurrent.futures.as_completed(futures), 1):
                 progress(done, len(futures))
             return [future.result() for future in futures]
         except BaseException:  # Ctrl-C above all
             pool.shutdown(wait=False, cancel_futures=True)
-            running.end()
+            processes.end()
             raise
 
 
@@ -101,7 +101,7 @@ def progress(done, total, width=40):
         print(f"\r[{bar:{width}}] {done} of {total}", end="\n" if done == total else "", file=sys.stderr, flush=True)
 
 
-class Running:
+class Processes:
     """The processes at work, so that all can be ended at once."""
 
     def __init__(self):
@@ -141,12 +141,12 @@ def end(process):
     process.wait()
 
 
-def tried(learner, path, seconds, running):
-    """Run a notebook in a process of its own; return its `Attempt`."""
+def tried(learner, path, seconds, processes):
+    """Run a notebook in a process of its own; return its `Graded`."""
     command = [sys.executable, "-m", "udplab.jupyter.attempt", str(path.resolve())]
     with tempfile.TemporaryDirectory(prefix="udplab-grade-", ignore_cleanup_errors=True) as place:
         options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-        with running.process(command, cwd=place, **options) as process:
+        with processes.process(command, cwd=place, **options) as process:
             watchdog = threading.Timer(seconds, end, [process])
             watchdog.start()
             lines = until_end(process.stdout)
@@ -166,11 +166,11 @@ def until_end(stream):
 
 
 def summed_up(learner, path, lines, stopped):
-    """Return the `Attempt` that the lines of `udplab.jupyter.attempt` tell of.
+    """Return the `Graded` that the lines of `udplab.jupyter.attempt` tell of.
 
     stopped: what to say of a notebook that did not come to its end
     """
-    attempt, cell, ended = Attempt(learner, path), 0, False
+    attempt, cell, ended = Graded(learner, path), 0, False
     for line in lines:
         if not line.endswith(b"\n"):  # the last one of a process that was killed
             continue

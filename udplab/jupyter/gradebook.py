@@ -16,7 +16,7 @@ def better(states, name, state):
 
 
 def write(attempts, out):
-    """Write the table of a list of `Attempt`s to out.csv and out.png; return what they say, in lines.
+    """Write the table of a list of `Graded`s to out.csv and out.png; return what they say, in lines.
 
     Raises OSError where they cannot be written.
     """

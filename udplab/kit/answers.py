@@ -8,6 +8,11 @@ def as_bytes(answer: object) -> bytes:
     return bytes(memoryview(answer))
 
 
+def is_itself(own: tuple[str, int], peer: tuple[str, int]) -> bool:
+    """Return whether `peer` is the socket at `own`, which at "0.0.0.0" has all of 127.0.0.0/8 too."""
+    return peer == own or (own[0] == "0.0.0.0" and peer[0].startswith("127.") and peer[1] == own[1])
+
+
 def unanswerable(peer: tuple[str, int], address: tuple[str, int]) -> str:
     """Return why a datagram from `peer` gets no answer from the server at `address`, or "".
 
@@ -15,9 +20,7 @@ def unanswerable(peer: tuple[str, int], address: tuple[str, int]) -> str:
     """
     if peer[1] == 0:
         return "source port 0"
-    if peer == address or (address[0] == "0.0.0.0" and peer[0].startswith("127.") and peer[1] == address[1]):
-        return "from this server itself"
-    return ""
+    return "from this server itself" if is_itself(address, peer) else ""
 
 
 def from_an_earlier_answer(error: OSError) -> bool:

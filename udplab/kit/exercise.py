@@ -202,6 +202,20 @@ def returns(function: Callable | None) -> bool:
 # --- Numbers ---
 
 
+def as_words(value: object) -> list:
+    """Return what a learner gave as a list of words, also one text with commas; [] for what is no list."""
+    try:
+        return list(value.split(",") if isinstance(value, str) else value)
+    except TypeError:
+        return []
+
+
+def meant(word: object, kinds: dict[str, str]) -> str | None:
+    """Return what a learner's word stands for, None for nothing. kinds: from how such a word begins to its meaning."""
+    word = str(word).strip().lower()
+    return next((kind for start, kind in kinds.items() if word.startswith(start)), None)
+
+
 def as_number(value: object) -> int | float | None:
     """Return a number of any kind (int, float, Fraction, Decimal, NumPy's) as int or float; None for anything else."""
     if isinstance(value, bool):

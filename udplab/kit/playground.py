@@ -91,7 +91,7 @@ class Playground:
         for control in controls.values():
             control.observe(self.run, "value")
         self.task: asyncio.Task | None = None
-        self.frames, self.told = 0, ""
+        self.frames, self.said = 0, ""
         self._wanted, self._last, self._before = False, None, None
         # As many columns as there is room for, so that the picture can be seen together with the controls.
         fields = widgets.GridBox(
@@ -115,7 +115,7 @@ class Playground:
 
     def say(self, words: str) -> None:
         """Show the panel's state; a screen reader tells it too."""
-        self.told = words
+        self.said = words
         self.status.value = f'<span role="status">{html.escape(words)}</span>'
 
     def run(self, _change: object = None) -> None:

@@ -27,7 +27,7 @@ from time import monotonic, perf_counter, sleep  # by name: a learner may put so
 
 from udplab.kit.answers import as_bytes, from_an_earlier_answer, unanswerable
 from udplab.kit.calm import uninterrupted
-from udplab.kit.sockets import MAX_BYTES
+from udplab.kit.sockets import MAX_BYTES, ipv4_address
 from udplab.kit.words import SHOWN, failure
 
 KEPT = 1000  # records that the log keeps
@@ -256,14 +256,13 @@ class Server:
         Linux ends the wait at a shutdown, although it calls the socket "not connected": this needs no network. Other
         systems do not; there the server is sent an empty datagram.
         """
-        host, port = self.address
         # An OSError: not connected, or the thread has closed the socket already, or its queue is full and it is awake.
         with contextlib.suppress(OSError):
             if sys.platform == "linux":
                 sock.shutdown(socket.SHUT_RDWR)
             else:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)  # for 127.255.255.255
-                sock.sendto(b"", ("127.0.0.1" if host == "0.0.0.0" else host, port))
+                sock.sendto(b"", (ipv4_address(self.address[0]), self.address[1]))
 
 
 _held: dict[str, Server] = {}

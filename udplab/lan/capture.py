@@ -15,7 +15,7 @@ import time
 from dataclasses import dataclass
 from os import PathLike
 
-from udplab.kit.film import frames
+from udplab.kit import frames
 from udplab.lan.plan import Interface
 
 
@@ -163,11 +163,11 @@ class Capture:
         """A line for each frame: the time since the first, and what it is."""
         kept = self.frames
         title = f"{len(kept)} frames at {self._host.name} {self._interface.name}"
-        lines = [f"{1000 * (frame.time - kept[0].time):10.3f} ms  {told(frame)}" for frame in kept]
+        lines = [f"{1000 * (frame.time - kept[0].time):10.3f} ms  {in_words(frame)}" for frame in kept]
         return "\n".join([f"{title}:" if kept else title, *lines])
 
 
-def told(frame: Frame) -> str:
+def in_words(frame: Frame) -> str:
     """Return a frame in a few words, such as "out  10.0.0.1 > 10.0.0.2  UDP, 5 bytes for port 1060"."""
     packet = frames.parse(frame.data)
     ends = f"{packet.source} > {packet.target}  " if packet.version else ""

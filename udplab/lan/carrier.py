@@ -18,7 +18,7 @@ import time
 import traceback
 
 from udplab.lan.capture import ETH_P_ALL
-from udplab.lan.wire import LOG, Fate, Passage, Way, fates, flipped_bit, takes_lots, with_bit_flipped
+from udplab.lan.wire import LOG, Lot, Passage, Way, flipped_bit, lots, takes_lots, with_bit_flipped
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 LONGEST = 65535 + 14 + 4  # bytes of a frame
@@ -78,14 +78,14 @@ class Side:
 
     def __init__(self, source, sink, outgoing):
         self.source, self.sink, self.outgoing = source, sink, outgoing
-        self.held = self.ticket = None  # a frame that waits for the next, (time, data, fate); and for how long
+        self.held = self.ticket = None  # a frame that waits for the next, (time, data, lot); and for how long
         self.set(Way())
 
     def set(self, way):
-        self.way, self.fates = way, fates(way, self.outgoing)
+        self.way, self.lots = way, lots(way, self.outgoing)
 
-    def fate(self, frame):
-        return next(self.fates) if takes_lots(frame) else Fate((self.way.delay,))
+    def lot(self, frame):
+        return next(self.lots) if takes_lots(frame) else Lot((self.way.delay,))
 
 
 class Carrier:
@@ -116,7 +116,7 @@ class Carrier:
                 self.answer({"frames": self.frames, "size": self.size, "missed": self.missed})
 
     def take(self, side, now):
-        """Take a frame in, and see to its fate. Returns whether there was one."""
+        """Take a frame in, and see to its lot. Returns whether there was one."""
         try:
             frame, address = side.source.recvfrom(LONGEST)
         except BlockingIOError:
@@ -124,21 +124,21 @@ class Carrier:
         if address[2] == socket.PACKET_OUTGOING:
             return True
         self.frames += 1
-        fate = side.fate(frame)
+        lot = side.lot(frame)
         overtaken, side.held = side.held, None
-        if fate.overtaken and not overtaken:
-            side.held = now, frame, fate
-            side.ticket = self.wait(now + fate.waits[0] + PATIENCE, side, None)
+        if lot.overtaken and not overtaken:
+            side.held = now, frame, lot
+            side.ticket = self.wait(now + lot.waits[0] + PATIENCE, side, None)
         else:
-            self.carry(side, now, frame, fate)
+            self.carry(side, now, frame, lot)
         if overtaken:
-            self.carry(side, *overtaken, after=now + max(fate.waits, default=0))
+            self.carry(side, *overtaken, after=now + max(lot.waits, default=0))
         return True
 
-    def carry(self, side, came, frame, fate, after=None):
+    def carry(self, side, came, frame, lot, after=None):
         """Put a frame's copies on the wire, and note it. after: not before that, for one that has been held."""
-        sent = tuple(came + wait if after is None else max(came + wait, after) for wait in fate.waits)
-        bit = flipped_bit(frame, fate.flip)
+        sent = tuple(came + wait if after is None else max(came + wait, after) for wait in lot.waits)
+        bit = flipped_bit(frame, lot.flip)
         for when in sent:
             self.wait(when, side, frame if bit is None else with_bit_flipped(frame, bit))
         entry = Passage(came, frame, side.outgoing, sent, bit, after is not None).packed()

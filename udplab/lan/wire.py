@@ -4,7 +4,7 @@
     ...
     for passage in wire.passages: ...
 
-`fates` is the rule: predictions draw the same lots as the wire, in the process of `carrier.py`, does.
+`lots` is the rule: predictions draw the same as the wire, in the process of `carrier.py`, does.
 """
 
 import json
@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from io import FileIO
 
-from udplab.kit.film.frames import ETHERNET, parse
+from udplab.kit.frames import ETHERNET, parse
 from udplab.lan.process import PATIENCE, LanError
 
 LOG = 16 << 20  # bytes that a wire's log may take
@@ -32,7 +32,7 @@ class Way:
     loss, duplicate: chances that a frame is lost; that it comes twice
     reorder: chance that it is held back until the next has passed it, or for 50 ms
     corrupt: chance that one bit behind its Ethernet header is flipped
-    seed: of its lots; the same seed gives the same fates. None: other ones each time
+    seed: of its lots; the same seed gives the same lots. None: other ones each time
     """
 
     delay: float = 0
@@ -58,7 +58,7 @@ class Way:
 
 
 @dataclass(frozen=True)
-class Fate:
+class Lot:
     """What is to become of a frame: the seconds that each copy takes (none: it is lost), whether the next frame
     overtakes it, and where a bit is flipped, as a part of its length behind the Ethernet header, or None."""
 
@@ -67,28 +67,28 @@ class Fate:
     flip: float | None = None
 
 
-def fates(way: Way, outgoing: bool = True) -> Iterator[Fate]:
-    """Yield the Fate of each frame that goes a Way. outgoing: away from the wire's host; the lots differ.
+def lots(way: Way, outgoing: bool = True) -> Iterator[Lot]:
+    """Yield the Lot of each frame that goes a Way. outgoing: away from the wire's host, which draws others.
 
-    Each frame takes the same number of lots: so more loss leaves the others' fates as they were.
+    Each frame takes the same number of throws: so more loss leaves the others' lots as they were.
     """
-    lots = random.Random(None if way.seed is None else f"{way.seed} {'out' if outgoing else 'in'}")
+    dice = random.Random(None if way.seed is None else f"{way.seed} {'out' if outgoing else 'in'}")
     while True:
-        loss, duplicate, reorder, corrupt, place, *spread = [lots.random() for _ in range(7)]
+        loss, duplicate, reorder, corrupt, place, *spread = [dice.random() for _ in range(7)]
         copies = 0 if loss < way.loss else 2 if duplicate < way.duplicate else 1
-        waits = tuple(way.delay + way.jitter * (2 * lot - 1) for lot in spread[:copies])
-        yield Fate(waits, bool(waits) and reorder < way.reorder, place if waits and corrupt < way.corrupt else None)
+        waits = tuple(way.delay + way.jitter * (2 * each - 1) for each in spread[:copies])
+        yield Lot(waits, bool(waits) and reorder < way.reorder, place if waits and corrupt < way.corrupt else None)
 
 
 def takes_lots(frame: bytes) -> bool:
     """Return whether a frame's fate is drawn. What hosts send by themselves is only delayed, as it comes at any time:
-    then no seed would give the same fates twice. That is ARP, IGMP, neighbour discovery (RFC 4861) and MLD (RFC 3810).
+    then no seed would give the same lots twice. That is ARP, IGMP, neighbour discovery (RFC 4861) and MLD (RFC 3810).
     """
     return parse(frame).kind not in ("ARP", "IGMP", "NDP", "MLD")
 
 
 def flipped_bit(frame: bytes, flip: float | None) -> int | None:
-    """Return the number of the bit that a Fate flips in a frame, counted from its first byte's highest, or None."""
+    """Return the number of the bit that a Lot flips in a frame, counted from its first byte's highest, or None."""
     behind = 8 * (len(frame) - ETHERNET)
     return None if flip is None or behind <= 0 else 8 * ETHERNET + int(flip * behind)
 
@@ -161,7 +161,7 @@ class Wire:
 
     @property
     def passages(self) -> list[Passage]:
-        """What became of every frame until now, in the order of their fates, as a list of Passage.
+        """What became of every frame until now, in the order of their lots, as a list of Passage.
 
         Raises OSError where the log was too small for all; then clear() makes room.
         """

@@ -170,7 +170,7 @@ def _served(call, address, one, two):
     return f"Each question wants one answer. {len(more)} more came, such as {shown(more[0])}." if more else None
 
 
-def _told(question):
+def _answer_to(question):
     """Return the answer to a question."""
     return b"Your data was %d bytes long" % len(question)
 
@@ -180,7 +180,7 @@ def _answered(call, address, asker, question, before):
 
     before: what the same client had asked before
     """
-    expected, deadline = _told(question), time.monotonic() + 1.5
+    expected, deadline = _answer_to(question), time.monotonic() + 1.5
     while (left := deadline - time.monotonic()) > 0:
         try:
             asker.settimeout(min(left, 0.1))  # a server that has ended is not waited for
@@ -191,7 +191,7 @@ def _answered(call, address, asker, question, before):
             break
         if peer != address:
             return f"The answer to {shown(question, 40)} came from another socket, {peer}: use the one that you got."
-        if got == _told(before) != expected:
+        if got == _answer_to(before) != expected:
             return f"Each question wants one answer. That to {shown(before, 40)} came once more."
         slip = ""
         if question and not question.isascii() and got != expected:

@@ -1,13 +1,12 @@
 """The exercise on the checksum of lesson 2-1: what it is made of (RFC 768, RFC 1071), and what a kernel made of it."""
 
-import ipaddress
-import struct
-
+from udplab.kit import frames, header
 from udplab.kit.exercise import expect
+from udplab.kit.header import added, folded, total
 from udplab.kit.sockets import PORT
 from udplab.kit.words import brief, shown
 
-PORTS = 5000, PORT
+CLIENT, SERVER = ("10.0.1.1", 5000), ("10.0.1.2", PORT)  # of `lan.path(1500)`
 
 
 def kernel_datagrams(payloads):
@@ -19,34 +18,32 @@ def kernel_datagrams(payloads):
     from udplab import lan
 
     with lan.path(1500) as net, net["client"].socket() as sock, net["client"].capture() as seen:
-        sock.bind((net["client"].address, PORTS[0]))
+        sock.bind(CLIENT)
         for payload in payloads:
-            sock.sendto(payload, (net["server"].address, PORTS[1]))
+            sock.sendto(payload, SERVER)
         net["client"].settle()
-        packets = [frame.data[14:] for frame in seen.frames if frame.outgoing and frame.data[12:14] == b"\x08\x00"]
-    return [summed(packet) for packet in packets if packet[9] == 17 and packet[20:22] == struct.pack("!H", PORTS[0])]
+        packets = [frames.parse(frame.data) for frame in seen.frames if frame.outgoing]
+    return [summed(packet) for packet in packets if packet.ports and packet.ports[0] == CLIENT[1]]
 
 
 def payloads():
     """Return the payloads to try: nothing, odd, even, long, one whose checksum is 0, one that carries twice."""
-    zero = ~_folded(_words(summed(packet(bytes(2)))[0])) & 0xFFFF
+    zero = header.checksum(CLIENT, SERVER, header.datagram(CLIENT, SERVER, bytes(2), checked=False))
     ones = b"\xff\xff" * 700
-    twice = 0xFFFE - (_words(summed(packet(ones + bytes(2)))[0]) & 0xFFFF)
+    twice = 0xFFFE - (added(covered(ones + bytes(2))) & 0xFFFF)
     return b"", b"odd", b"hello", "Grüße ☕".encode(), ones, zero.to_bytes(2, "big"), ones + twice.to_bytes(2, "big")
 
 
 def summed(packet):
-    """Return what the checksum of the UDP datagram in an IPv4 packet is made of, and the checksum. See RFC 768."""
-    addresses, datagram = packet[12:20], packet[20:]
-    pseudo_header = addresses + struct.pack("!BBH", 0, 17, len(datagram))
-    return pseudo_header + datagram[:6] + b"\0\0" + datagram[8:], int.from_bytes(datagram[6:8], "big")
+    """Return what the checksum of the UDP datagram in a packet is made of, and the checksum."""
+    udp, before = packet.body, header.pseudo_header(packet.source, packet.target, len(packet.body))
+    return before + udp[:6] + b"\0\0" + udp[8:], header.FIELDS.unpack_from(udp)[3]
 
 
-def packet(payload):
-    """Return the IPv4 packet that carries a payload from client to server on that network, without checksums."""
-    header = struct.pack("!BBHHHBBH", 0x45, 0, 28 + len(payload), 0, 0, 64, 17, 0)
-    addresses = ipaddress.IPv4Address("10.0.1.1").packed + ipaddress.IPv4Address("10.0.1.2").packed
-    return header + addresses + struct.pack("!HHHH", *PORTS, 8 + len(payload), 0) + payload
+def covered(payload):
+    """Return what is summed up where that network carries a payload from client to server."""
+    udp = header.datagram(CLIENT, SERVER, payload, checked=False)
+    return header.pseudo_header(CLIENT[0], SERVER[0], len(udp)) + udp
 
 
 def verdict(function, datagrams, solution):
@@ -68,39 +65,26 @@ def verdict(function, datagrams, solution):
     return None
 
 
-def _words(data, order="big"):
-    return sum(int.from_bytes(data[place : place + 2], order) for place in range(0, len(data), 2))
-
-
-def _folded(total):
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return total
-
-
-def _padded(data):
-    return data + b"\0" * (len(data) % 2)
+def _low_end(data):
+    return data[:-1] + b"\0" + data[-1:] if len(data) % 2 else data
 
 
 SLIPS = [
+    (total, "That is the sum: the checksum is its complement, all bits inverted."),
+    (lambda data: ~added(data) & 0xFFFF, "What is carried over the 16th bit is added again at the right end."),
     (
-        lambda data: _folded(_words(_padded(data))),
-        "That is the sum: the checksum is its complement, all bits inverted.",
-    ),
-    (
-        lambda data: ~_words(_padded(data)) & 0xFFFF,
-        "What is carried over the 16th bit is added again at the right end.",
-    ),
-    (
-        lambda data: ~((lambda t: (t & 0xFFFF) + (t >> 16))(_words(_padded(data)))) & 0xFFFF,
+        lambda data: ~((added(data) & 0xFFFF) + (added(data) >> 16)) & 0xFFFF,
         "Adding the carry can carry once more: go on until nothing is left of it.",
     ),
-    (lambda data: ~_folded(_words(_padded(data), "little")) & 0xFFFF, "The first byte of a pair is the higher one."),
-    (lambda data: ~_folded(_words(data)) & 0xFFFF, "An odd byte at the end gets a zero byte after it, not before it."),
-    (lambda data: ~_folded(_words(data[: len(data) // 2 * 2])) & 0xFFFF, "The odd byte at the end counts too."),
+    (lambda data: ~folded(256 * total(data)) & 0xFFFF, "The first byte of a pair is the higher one."),
     (
-        lambda data: ~_folded(_words(_padded(data))) & 0xFFFF,
+        lambda data: ~total(_low_end(data)) & 0xFFFF,
+        "An odd byte at the end gets a zero byte after it, not before it.",
+    ),
+    (lambda data: ~total(data[: len(data) // 2 * 2]) & 0xFFFF, "The odd byte at the end counts too."),
+    (
+        lambda data: ~total(data) & 0xFFFF,
         "UDP sends all ones, 0xffff, in place of 0: a 0 in a datagram means that it has no checksum (RFC 768).",
     ),
-    (lambda data: ~_folded(sum(data)) & 0xFFFF, "It adds up pairs of bytes, numbers of 16 bits, not single bytes."),
+    (lambda data: ~folded(sum(data)) & 0xFFFF, "It adds up pairs of bytes, numbers of 16 bits, not single bytes."),
 ]

@@ -5,8 +5,9 @@ import socket
 import time
 from dataclasses import dataclass
 
+from udplab.kit.answers import is_itself
 from udplab.kit.compared import compared
-from udplab.kit.film import told
+from udplab.kit.film.composed import Read, Sent, loopback
 from udplab.kit.sockets import (
     HOST,
     LARGEST,
@@ -49,7 +50,7 @@ def ask(sock, address, question, timeout=1.0, clock=time.perf_counter):
     address = ipv4_address(address[0]), address[1]
     sent = clock()
     sock.sendto(question, address)
-    if is_own(sock, address):
+    if is_itself(own_address(sock), address):  # it has a port by now (see section 4)
         raise TimeoutError(f"{address[0]}, port {address[1]} is the address of this socket itself: nobody else answers")
     answer = answer_from(sock, address, timeout, clock)
     return Exchange(sent, clock(), question, answer)
@@ -64,11 +65,14 @@ def ask_once(address, question, timeout=1.0):
 def filmed(exchange, record):
     """Return a Film of an exchange, from what the client (`Exchange`) and the server (`kit.server.Record`) noted."""
     question, answer = exchange.question, exchange.answer
-    return told.loopback(
-        [told.Sent(exchange.sent, "client", "server", question), told.Sent(record.sent, "server", "client", answer)],
+    return loopback(
         [
-            told.Read(record.time, "server", question, len(question)),
-            told.Read(exchange.received, "client", answer, len(answer)),
+            Sent(exchange.sent, "client", "server", question),
+            Sent(record.sent, "server", "client", answer),
+        ],
+        [
+            Read(record.time, "server", question, len(question)),
+            Read(exchange.received, "client", answer, len(answer)),
         ],
     )
 
@@ -90,12 +94,6 @@ def _ask_over_ipv6(question):
         data, peer = server.recvfrom(MAX_BYTES)
         server.sendto(listing.respond(data), peer)
         return client.recv(MAX_BYTES)
-
-
-def is_own(sock, address):
-    """Return whether what `sock` sends to `address` comes back to itself. It has a port by then (see section 4)."""
-    host, port = own_address(sock)
-    return port == address[1] and (host == address[0] or (host == "0.0.0.0" and address[0].startswith("127.")))
 
 
 def tcp_beside_udp():
@@ -221,9 +219,9 @@ def overflow(count=16, size=100, queue_bytes=4096, clock=time.perf_counter):
             data = number.to_bytes(2, "big") + bytes(size - 2)
             begin = clock()
             sender.send(data)
-            sends.append(told.Sent(begin, "sender", "receiver", data, clock()))
-        reads = [told.Read(clock(), "receiver", data, len(data)) for data, _ in arrivals(receiver, 0.1)]
-    return told.loopback(sends, reads)
+            sends.append(Sent(begin, "sender", "receiver", data, clock()))
+        reads = [Read(clock(), "receiver", data, len(data)) for data, _ in arrivals(receiver, 0.1)]
+    return loopback(sends, reads)
 
 
 LIMITS = {  # from what to what, and of what kind

@@ -7,10 +7,11 @@ import subprocess
 from dataclasses import dataclass
 
 from udplab import lan
+from udplab.kit import header
 from udplab.kit.compared import compared
 from udplab.kit.sockets import PORT, queued
 from udplab.kit.words import brief, shown
-from udplab.loopback import header, listing
+from udplab.loopback import listing
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The exercises of lesson 2-3."""
 
-from udplab.kit.exercise import Exercise, number
+from udplab.kit.exercise import Exercise, as_words, meant, number
 from udplab.kit.words import brief
 from udplab.mtu import checks, experiments, solutions
 
@@ -64,20 +64,17 @@ find = Exercise(
 )
 
 STALE = (1472, 1372, 1372, 1373)
-SENT, ERROR = ("sent", "ok", "true"), ("error", "emsgsize", "oserror", "refused", "false")
+SPELLED = dict.fromkeys(["sent", "ok", "true"], "sent")
+SPELLED |= dict.fromkeys(["error", "emsgsize", "oserror", "refused", "false"], "error")
 
 
 def _stale(answer):
-    words = answer.split(",") if isinstance(answer, str) else answer
-    try:
-        words = list(words)
-    except TypeError:
-        words = []
+    words = as_words(answer)
     if len(words) != len(STALE):
         return f'Expected a list of {len(STALE)} words, each "sent" or "error", but got {brief(answer)}.'
-    given = [_spelled(word) for word in words]
-    for turn, (word, meant) in enumerate(zip(words, given, strict=True), 1):
-        if meant is None:
+    given = [meant(word, SPELLED) for word in words]
+    for turn, (word, got) in enumerate(zip(words, given, strict=True), 1):
+        if got is None:
             return f'Word {turn} is neither "sent" nor "error", but {brief(word)}.'
     reasons = {
         experiments.SENT: "It fits what the kernel believes by then, and no old error is waiting.",
@@ -89,12 +86,6 @@ def _stale(answer):
             said = "it is sent" if got == "sent" else "an error comes"
             return f"Send {turn}, of {send.size} bytes: you say that {said}. {reasons[send.outcome]}"
     return None
-
-
-def _spelled(word):
-    """Return "sent" or "error" for what may be meant by it, such as "Sent" or "error: old news"; None for others."""
-    word = str(word).strip().lower()
-    return next((kind[0] for kind in (SENT, ERROR) if word.startswith(kind)), None)
 
 
 stale = Exercise(

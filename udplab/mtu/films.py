@@ -1,10 +1,10 @@
 """Films of lesson 2-3: what happens on a path, in slow motion. Where nothing can be measured, the rules tell it."""
 
+from udplab.kit.compared import measured_or
 from udplab.kit.film import flight as fates
+from udplab.kit.film.composed import STEP, Hop, model
 from udplab.kit.film.flight import Note
-from udplab.kit.film.told import STEP, Hop, model
 from udplab.kit.sockets import HEADERS, IP_HEADER, PORT, queued
-from udplab.kit.words import told
 from udplab.lan.plan import plan_path
 from udplab.mtu import kernel
 from udplab.mtu.experiments import (
@@ -29,10 +29,8 @@ def film(links, sizes, choice="forbid", black_hole=False):
 
     choice: as in `experiments.sends`. Where this machine has no LAN, the film is a prediction, and says so.
     """
-    try:
-        return on_new_path(links, record, sizes, choice, black_hole)
-    except OSError as reason:
-        return predict_film(links, sizes, choice, black_hole, told(reason))
+    settings = sizes, choice, black_hole
+    return measured_or(lambda reason: predict_film(links, *settings, reason), on_new_path, links, record, *settings)
 
 
 def record(net, sizes, choice, black_hole=False):

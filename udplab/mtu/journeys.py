@@ -10,7 +10,7 @@ from udplab.kit.sockets import HEADERS, UDP_HEADER, queued
 from udplab.mtu import kernel
 from udplab.mtu.experiments import on_path, receiver, sender, silence
 from udplab.mtu.fragments import Fragment, cut, fragments
-from udplab.mtu.packets import icmp_in, udp_in
+from udplab.mtu.packets import message_in, piece, udp_in
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,8 @@ def measure_journey(net, mtus, size, dont_fragment, black_hole=False):
         sock = stack.enter_context(sender(net, "forbid" if dont_fragment else "allow"))
         watched = [stack.enter_context(host.capture()) for host in list(net)[1:]]
         kernel.attempt(sock, size)
-        links = tuple(tuple(packet.piece for packet in udp_in(seen)) for seen in watched)
-        told = message.mtu if (message := icmp_in(watched[0])) else None
+        links = tuple(tuple(map(piece, udp_in(seen))) for seen in watched)
+        told = message.mtu if (message := message_in(watched[0])) else None
         return Journey(tuple(mtus), size, dont_fragment, black_hole, links, told, queued(server) != [])
 
 
@@ -81,7 +81,7 @@ def measure_arriving(net, sizes):
             queued(server)
     found = {}  # all fragments of a datagram have one identification
     for packet in udp_in(seen):
-        found.setdefault(packet.id, []).append(packet.piece)
+        found.setdefault(packet.id, []).append(piece(packet))
     return list(found.values())
 
 

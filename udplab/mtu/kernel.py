@@ -65,15 +65,14 @@ def options(platform=None):
     return None
 
 
-def set_fragmentation(sock, choice, platform=None):
+def set_fragmentation(sock, choice):
     """Set what may happen to datagrams of `sock` that are too big. choice: "forbid", "probe" or "allow".
 
-    platform: a sys.platform, by default this one's.
     Raises OSError, in words, where the platform has no such option: nothing is guessed.
     """
-    known = options(platform)
+    known = options()
     if known is None:
-        raise OSError(f"Cannot forbid fragmentation: no socket option for it is known on {platform or sys.platform}.")
+        raise OSError(f"Cannot forbid fragmentation: no socket option for it is known on {sys.platform}.")
     try:
         sock.setsockopt(socket.IPPROTO_IP, known.option, getattr(known, choice))
     except OSError as error:

@@ -8,11 +8,12 @@ import socket
 import struct
 import time
 
+from udplab.kit import header
 from udplab.kit.compared import compared
 from udplab.kit.sockets import HEADERS
 from udplab.mtu import kernel
 from udplab.mtu.experiments import OLD_NEWS, SENT, believed, on_path, receiver, sender
-from udplab.mtu.packets import Message, icmp_in
+from udplab.mtu.packets import Message, message_in
 
 # --- The message ---
 
@@ -46,7 +47,7 @@ def measure_message(net, size):
         sock.send(bytes(size))
         seen.settle()
         [(_, _, entry)] = sock.recvmsg(2000, 500, msg_errqueue)[1]
-        captured = icmp_in(seen)
+        captured = message_in(seen)
     _, _, kind, code, _, named, _, router = struct.unpack_from("IBBBBII4x4s", entry)
     return {"error queue": Message(kind, code, named, socket.inet_ntoa(router)), "on the link": captured}
 
@@ -129,12 +130,9 @@ def forge(stranger, victim, partner, mtu):
     A message quotes the head of the packet that it is about: IP header and 8 bytes (RFC 792). By these the kernel
     finds the socket, so a forger has to know, or guess, addresses and ports.
     """
-    ends = socket.inet_aton(victim[0]) + socket.inet_aton(partner[0])
-    quoted = struct.pack("!BBHHHBBH8s", 0x45, 0, 1500, 0, 0x4000, 64, socket.IPPROTO_UDP, 0, ends)
-    quoted += struct.pack("!HHHH", victim[1], partner[1], 1480, 0)
-    message = struct.pack("!BBHHH", 3, 4, 0, 0, mtu) + quoted
-    words = sum(struct.unpack(f"!{len(message) // 2}H", message))
-    checksum = ~(words % 0xFFFF) & 0xFFFF  # the sum in one's complement, RFC 1071
+    large = header.packet(victim, partner, header.datagram(victim, partner, bytes(1472), checked=False))
+    message = struct.pack("!BBHHH", 3, 4, 0, 0, mtu) + large[:HEADERS]
+    checksum = 0xFFFF - header.total(message)
     with stranger.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as raw:
         raw.sendto(message[:2] + struct.pack("!H", checksum) + message[4:], (victim[0], 0))
     stranger.settle()

@@ -1,26 +1,9 @@
-"""IP packets in a capture of `udplab.lan`, read by hand. (scapy could do it, but its import takes 0.25 s.)"""
+"""What lesson 2-3 looks for in a capture of `udplab.lan`: UDP in pieces, and what a router said of it."""
 
-import socket
-import struct
 from dataclasses import dataclass
 
+from udplab.kit import frames
 from udplab.mtu.fragments import Fragment
-
-
-@dataclass(frozen=True)
-class Packet:
-    """An IP packet (RFC 791, section 3.1; RFC 8200, sections 3 and 4.5)."""
-
-    protocol: int  # its number: 17 is UDP, 1 is ICMP
-    source: str  # its sender's address
-    id: int  # the number that all fragments of a datagram share
-    offset: int  # where in the datagram it starts, in bytes
-    body: bytes  # what follows the headers of IP
-
-    @property
-    def piece(self):
-        """The `Fragment` that it carries."""
-        return Fragment(self.offset, len(self.body))
 
 
 @dataclass(frozen=True)
@@ -33,50 +16,20 @@ class Message:
     router: str  # the address that sent it
 
 
-def ip_packets(seen):
-    """Return the IPv4 packets among the frames of a capture."""
-    packets = []
-    for frame in seen.frames:
-        kind, first, length, number, fragment, protocol, source = struct.unpack_from("!12xHBxHHHxBxx4s", frame.data)
-        if kind == 0x0800:
-            body = frame.data[14 + first % 16 * 4 : 14 + length]
-            packets.append(Packet(protocol, socket.inet_ntoa(source), number, fragment % 0x2000 * 8, body))
-    return packets
+def udp_in(seen, version=4):
+    """Return the captured `frames.Packet`s of IPv4 or IPv6 that carry UDP or a piece of it."""
+    packets = [frames.parse(frame.data) for frame in seen.frames]
+    return [packet for packet in packets if (packet.version, packet.protocol) == (version, frames.UDP)]
 
 
-def udp_in(seen):
-    """Return the captured packets that carry UDP or a piece of it."""
-    return [packet for packet in ip_packets(seen) if packet.protocol == socket.IPPROTO_UDP]
+def piece(packet):
+    """Return the `Fragment` that a packet carries."""
+    return Fragment(packet.offset, len(packet.body))
 
 
-def icmp_in(seen):
-    """Return the first "fragmentation needed" among the captured packets as a `Message`, or None."""
-    for packet in ip_packets(seen):
-        if packet.protocol == socket.IPPROTO_ICMP and packet.body[:2] == bytes([3, 4]):
-            [named] = struct.unpack_from("!H", packet.body, 6)
-            return Message(3, 4, named, packet.source)
-    return None
-
-
-def ipv6_packets(seen):
-    """Return the IPv6 packets among the frames of a capture; of extension headers only the fragment header is read."""
-    packets = []
-    for frame in seen.frames:
-        kind, length, protocol, source = struct.unpack_from("!12xH4xHBx16s", frame.data.ljust(54, b"\0"))
-        if kind == 0x86DD:
-            body, number, offset = frame.data[54 : 54 + length], 0, 0
-            if protocol == socket.IPPROTO_FRAGMENT:
-                protocol, offset, number = struct.unpack_from("!BxHI", body)
-                body = body[8:]
-            source = socket.inet_ntop(socket.AF_INET6, source)
-            packets.append(Packet(protocol, source, number, offset & 0xFFF8, body))
-    return packets
-
-
-def too_big_in(seen):
-    """Return the first "packet too big" of ICMPv6 in a capture as a `Message`, or None."""
-    for packet in ipv6_packets(seen):
-        if packet.protocol == socket.IPPROTO_ICMPV6 and packet.body[:2] == bytes([2, 0]):
-            [named] = struct.unpack_from("!I", packet.body, 4)
-            return Message(2, 0, named, packet.source)
+def message_in(seen):
+    """Return the first `Message` in a capture, or None."""
+    for packet in map(frames.parse, (frame.data for frame in seen.frames)):
+        if packet.too_big:
+            return Message(*packet.error, packet.source)
     return None

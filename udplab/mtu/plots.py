@@ -61,7 +61,7 @@ def send_by_send(ax, mtus, compared, you=None):
     you: the learner's guess of the belief at the end, in bytes
     """
     resize(ax, 8, 4.6)
-    predicted, measured = compared.predicted, compared.measured or []
+    predicted, measured = compared.predicted, [] if compared.alone else compared.measured
     for number, limit in enumerate(mtus, start=1):
         ax.axhline(limit, color=GREY, linestyle=":", linewidth=1.5)
         ax.text(
@@ -134,7 +134,7 @@ def search(ax, compared, you=None):
     you: the learner's guess of the number of steps
     """
     resize(ax, 8, 4.4)
-    steps, measured = compared.result.steps, compared.measured
+    steps = compared.result.steps
     numbers = np.arange(1, len(steps) + 1)
     later = [step.size for step in steps[1:]]
     span = max(later) - min(later)
@@ -142,11 +142,11 @@ def search(ax, compared, you=None):
     heights = [min(later) - 0.25 * span, *later]  # the first step is far below: it stands at the edge
     ax.fill_between(numbers, [max(step.low, bottom) for step in steps], [min(step.high, top) for step in steps],
                     step="post", color="#DDDDDD", label="still possible after this step")  # fmt: skip
-    if measured:
+    if not compared.alone:
         ahead = [heights[0], *(step.size for step in compared.predicted.steps[1:])]
         ax.plot(np.arange(1, len(ahead) + 1), ahead, "D", color=GREY, markersize=15, markerfacecolor="none",
                 label="predicted")  # fmt: skip
-    look = {} if measured else {"markerfacecolor": "white", "markeredgewidth": 2}
+    look = {"markerfacecolor": "white", "markeredgewidth": 2} if compared.alone else {}
     for outcome, (mark, colour) in OUTCOMES.items():
         at = [n for n in numbers if steps[n - 1].outcome == outcome]
         if at:
@@ -184,8 +184,8 @@ def claims(ax, compared):
         for way, (mark, colour, place) in WAYS.items():
             named = None if row else way
             ax.plot(sizes.index(getattr(ahead, way)), row + place, mark, color=colour, markersize=11,
-                    markerfacecolor="white", zorder=3, label=None if compared.measured else named)  # fmt: skip
-            if compared.measured:
+                    markerfacecolor="white", zorder=3, label=named if compared.alone else None)  # fmt: skip
+            if not compared.alone:
                 ax.plot(sizes.index(getattr(result, way)), row + place, mark, color=colour, markersize=6, zorder=4,
                         label=named)  # fmt: skip
     names = [", ".join(map(str, result.links)) + ("\n(black hole)" if result.black_hole else "") for result in results]
@@ -196,7 +196,7 @@ def claims(ax, compared):
     ax.grid(False, axis="y")
     ax.tick_params(axis="y", length=0)
     ax.set_title(compared.title("Which MTU?"))
-    below(ax, hollow_and_full() if compared.measured else [])
+    below(ax, [] if compared.alone else hollow_and_full())
     lines = ["links, black hole?            listing   told  probed   true"]
     for each in results:
         links = ", ".join(map(str, each.links)) + (", black hole" if each.black_hole else "")

@@ -79,8 +79,8 @@ def counts(ax, mtus, sizes, compared):
     every = np.unique(np.geomspace(sizes[0], sizes[-1], 400).astype(int))
     numbers = [len(fragments(int(size), mtus)) for size in every]
     ax.plot(every, numbers, color=PURPLE, linestyle="--", label="predicted")
-    look = {"color": BLUE} if compared.measured else {"color": PURPLE, "markerfacecolor": "white"}
-    label = "captured at the server" if compared.measured else "predicted for these sizes"
+    look = {"color": PURPLE, "markerfacecolor": "white"} if compared.alone else {"color": BLUE}
+    label = "predicted for these sizes" if compared.alone else "captured at the server"
     ax.plot(sizes, list(map(len, compared.result)), "o", label=label, **look)
     ax.set(xscale="log", yscale="log", xlabel="payload in bytes (log scale)", ylabel="fragments (log scale)")
     ax.set_title(compared.title(f"Fragments after links of {' and '.join(map(str, mtus))} bytes"))
@@ -89,8 +89,7 @@ def counts(ax, mtus, sizes, compared):
     ax.legend(loc="upper left")
     lines = [f"{size:6} bytes: {len(pieces):3} {'fragment' if len(pieces) == 1 else 'fragments'}, {compared.how}"
              for size, pieces in zip(sizes, compared.result, strict=True)]  # fmt: skip
-    return "\n".join([*lines, f"number, sizes and offsets {compared.verdict}" if compared.measured else
-                      compared.verdict])  # fmt: skip
+    return "\n".join([*lines, "number, sizes and offsets " * (not compared.alone) + compared.verdict])
 
 
 def cut_up(ax, size, mtus, compared):
@@ -98,11 +97,11 @@ def cut_up(ax, size, mtus, compared):
     rows = [("the datagram", [Fragment(0, size + UDP_HEADER)])]
     for number, limit in enumerate(mtus, start=1):
         rows.append((f"link {number}, MTU {limit}\n(predicted)", fragments(size, mtus[:number])))
-    if compared.measured:
+    if not compared.alone:
         rows.append(("at the server\n(captured)", compared.measured))
     resize(ax, 8, 1.2 + 0.8 * len(rows))
     for row, (_, pieces) in enumerate(rows):
-        captured = compared.measured and row == len(rows) - 1
+        captured = not compared.alone and row == len(rows) - 1
         for number, piece in enumerate(pieces):
             ax.add_patch(Rectangle((piece.offset, row - 0.3), piece.size, 0.6, edgecolor=GREY if captured else BLUE,
                                    facecolor=("#CFE6F3", "#F7E3B5")[number % 2] if captured else "white", linewidth=1.5,
@@ -156,7 +155,7 @@ def survival(ax, sizes, loss, total, compared, you=None):
     lows, means, highs = zip(*((each.low, each.mean, each.high) for each in compared.predicted), strict=True)
     ax.fill_between(pieces, lows, highs, color="#DDDDDD", label="99 of 100 times (predicted)")
     ax.plot(pieces, means, "D--", color=PURPLE, markerfacecolor="white", markersize=9, label="on average (predicted)")
-    if compared.measured:
+    if not compared.alone:
         ax.plot(pieces, compared.measured, "o", color=BLUE, label="arrived (measured)")
     your_line(ax, you, f"{you}")
     ax.set(xlabel="fragments in a datagram", ylabel=f"datagrams that arrive, of {total}", ylim=(0, 1.05 * total))
@@ -167,7 +166,7 @@ def survival(ax, sizes, loss, total, compared, you=None):
     for size, number, each in zip(sizes, pieces, compared.predicted, strict=True):
         odds = f"{each.mean:5.1f} expected, chance allows {each.low} to {each.high}"
         lines.append(f"{size:6} bytes in {number:2} fragments: {odds}")
-    if not compared.measured:
+    if compared.alone:
         return "\n".join([*lines, compared.verdict])
     lines = [f"{line}; {arrived:2} of {total} arrived" for line, arrived in zip(lines, compared.measured, strict=True)]
     inside = sum(arrived in each for arrived, each in zip(compared.measured, compared.predicted, strict=True))

@@ -63,14 +63,14 @@ class Search(namedtuple("Search", "steps believed")):
     """A whole search: its list of `Step`, and the MTU (bytes) in which the kernel then believes, or None."""
 
 
-def narrow(outcome_of, hint=lambda: None, largest=LARGEST):
+def narrow(outcome_of, hint=lambda: None):
     """Search for the largest payload that arrives; yield a `Step` after each trial. No socket is needed.
 
     outcome_of: a function of a size in bytes; it returns (outcome, told, noted), of which the last two may be left out
     hint: a function that returns the payload that somebody claims to be the largest, or None. It is tried, and
         the next larger one too: a claim is never believed. See `next_size`.
     """
-    low, high = SMALLEST - 1, largest + 1
+    low, high = SMALLEST - 1, LARGEST + 1
     size = SMALLEST
     while True:
         outcome, *more = outcome_of(size)
@@ -81,7 +81,7 @@ def narrow(outcome_of, hint=lambda: None, largest=LARGEST):
         yield Step(size, outcome, low, high, *more)
         if high - low <= 1:
             return
-        first = low < BASE < high and high == largest + 1
+        first = low < BASE < high and high == LARGEST + 1
         size = BASE if first else next_size(low, high, hint())
 
 

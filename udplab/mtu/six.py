@@ -9,7 +9,7 @@ from udplab.lan.plan import on_link6
 from udplab.mtu import kernel
 from udplab.mtu.experiments import on_path
 from udplab.mtu.journeys import predict_journey
-from udplab.mtu.packets import Message, ip_packets, ipv6_packets, too_big_in
+from udplab.mtu.packets import Message, message_in, udp_in
 
 HEADER, FRAGMENT_HEADER = 40, 8  # bytes: RFC 8200, sections 3 and 4.5
 SENDS = 2
@@ -67,23 +67,22 @@ def measure_cutting(net, size):
     if server.address6 is None:
         raise OSError("there is no IPv6 on this path")
     results = {}
-    for family, address in ((socket.AF_INET, server.address), (socket.AF_INET6, server.address6)):
-        read = ip_packets if family == socket.AF_INET else ipv6_packets
+    ways = (4, socket.AF_INET, server.address), (6, socket.AF_INET6, server.address6)
+    for version, family, address in ways:
         with contextlib.ExitStack() as stack:
             receiver, sock = (stack.enter_context(host.socket(family)) for host in (server, client))
             receiver.bind(("", PORT))
-            if family == socket.AF_INET:
+            if version == 4:
                 kernel.set_fragmentation(sock, "allow")
             watched = [stack.enter_context(host.capture()) for host in list(net)[1:]]
             before, counts = [0] * len(watched), []
             for _ in range(SENDS):
                 sock.sendto(bytes(size), (address, PORT))
                 client.settle()
-                now = [sum(packet.protocol == socket.IPPROTO_UDP for packet in read(seen)) for seen in watched]
+                now = [len(udp_in(seen, version)) for seen in watched]
                 counts.append(tuple(after - earlier for after, earlier in zip(now, before, strict=True)))
                 before = now
-            message = too_big_in(watched[0]) if family == socket.AF_INET6 else None
-        results["IPv4" if family == socket.AF_INET else "IPv6"] = Cutting(tuple(counts), message)
+            results[f"IPv{version}"] = Cutting(tuple(counts), message_in(watched[0]))
     return results
 
 

@@ -116,7 +116,7 @@ def once(respond):
         before = len(worked)
         got = outcome(respond, tokens[name], message, work, done, within=1.0)
         if problem := _executed(name, got, first, worked[before:], respond):
-            return f"{_told(turn)} {problem}"
+            return f"{_scene(turn)} {problem}"
     return _on_a_server(respond)
 
 
@@ -136,7 +136,7 @@ def _executed(name, got, first, worked, respond):
     return None
 
 
-def _told(turn):
+def _scene(turn):
     """Return a sentence on what came before and with the request in turn."""
     name, message = ORDERS[turn - 1]
     before = [other for other, _ in ORDERS[: turn - 1]]

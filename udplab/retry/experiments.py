@@ -73,9 +73,9 @@ def pause(sock, seconds):
         sock.recv(MAX_BYTES)
 
 
-def give_ups(loss, both, count=1000, seed=1):
+def give_ups(loss, both, count=1000):
     """Return how many of `count` questions get no answer; `both`: whether answers are lost as often as requests."""
-    return unanswered(asked(count, list(policies.exponential()), loss, loss if both else 0.0, seed=seed))
+    return unanswered(asked(count, list(policies.exponential()), loss, loss if both else 0.0))
 
 
 def unanswered(trials):

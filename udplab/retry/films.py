@@ -1,7 +1,7 @@
 """Films of lesson 2-2: what moved between client and server, from their records. Both are on one machine, one clock."""
 
+from udplab.kit.film.composed import Read, Sent, loopback
 from udplab.kit.film.flight import Note
-from udplab.kit.film.told import Read, Sent, loopback
 
 CLIENT, SERVER = "client", "server"
 

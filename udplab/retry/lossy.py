@@ -20,6 +20,7 @@ import socket
 import threading
 import time
 
+from udplab.kit.answers import is_itself
 from udplab.kit.calm import uninterrupted
 from udplab.kit.server import KEPT
 from udplab.kit.sockets import LARGEST
@@ -124,8 +125,7 @@ class _Socket:
 
     def _own(self, peer):
         """Return whether a datagram is the server's own, with which it wakes itself when it is to stop."""
-        host, port = self._sock.getsockname()
-        return peer is None or peer == (("127.0.0.1" if host == "0.0.0.0" else host), port)  # None: a shutdown
+        return peer is None or is_itself(self._sock.getsockname(), peer)  # None: a shutdown
 
     def recvfrom(self, size):
         while (arrived := self.receive(size)) is None:

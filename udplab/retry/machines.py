@@ -6,9 +6,9 @@ import select
 import subprocess
 
 from udplab import lan
-from udplab.kit.compared import compared
+from udplab.kit.compared import Compared, measured_or
+from udplab.kit.film.composed import Hop, model
 from udplab.kit.film.flight import ARRIVED, DELIVERED, Film
-from udplab.kit.film.told import Hop, model
 from udplab.kit.sockets import HEADERS
 from udplab.lan.plan import plan_switch
 from udplab.retry.request import new_token
@@ -37,8 +37,10 @@ def on_two_machines(delay=0.02, loss=0.1, seed=5):
         with 5 the first frame is lost
     The prediction is the shortest visit: nothing is lost, neither by the wire nor by the server on purpose.
     """
-    visit = compared(None, _visit, delay, loss, seed)
-    return dataclasses.replace(visit, predicted=predict_visit(visit.reason or "the shortest visit"))
+    return measured_or(
+        lambda reason: Compared(predict_visit(reason), None, reason),
+        lambda: Compared(predict_visit("the shortest visit"), _visit(delay, loss, seed)),
+    )
 
 
 def predict_visit(reason):

@@ -55,14 +55,11 @@ def mean_wait(fail, delays):
     return sum(delay * fail**k for k, delay in enumerate(delays, 1))
 
 
-def interval(chance, count, level=0.99):
-    """Return (lowest, highest) number of hits among `count` that chance explains.
-
-    Outside of it lie at most (1 - level) / 2 of the binomial distribution on each side.
-    """
+def interval(chance, count):
+    """Return (lowest, highest) number of hits among `count` that chance explains: outside of it lies 1 % at most."""
     if chance in (0, 1):
         return count * chance, count * chance
-    tail = (1 - level) / 2
+    tail = 0.005  # of the binomial distribution, on each side
     return _edge(chance, 1 - chance, count, tail), count - _edge(1 - chance, chance, count, tail)
 
 

@@ -38,14 +38,14 @@ def noisy(seconds=0.3, every=0.01):
 
 
 @contextlib.contextmanager
-def forgeable(respond=listing.respond):
+def forgeable():
     """Run a server; give it, and a function forge(data, address) that sends with the server's own address as sender.
 
     It is the server's socket that sends, so what arrives is byte for byte what a forger would send. To really forge
     an address takes the rights of an administrator.
     """
     kept = []
-    with Server(respond, make_socket=kept_socket(kept)) as server:
+    with Server(listing.respond, make_socket=kept_socket(kept)) as server:
         yield server, kept[0].sendto
 
 

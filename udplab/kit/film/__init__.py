@@ -10,8 +10,8 @@ import collections
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
+from udplab.kit import frames
 from udplab.kit.film import flight as fates
-from udplab.kit.film import frames
 from udplab.kit.film.fate import Judge
 from udplab.kit.film.flight import Film, Flight, Link, Node, Note
 from udplab.kit.words import SHOWN  # a server's log keeps so much: by that a read is known again

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from udplab.kit import frames, header
 from udplab.kit.film import flight as fates
-from udplab.kit.film import frames
 from udplab.kit.words import SHOWN  # a server's log keeps so much: by that a read is known again
 
 # ICMP errors of which Linux tells a connected UDP socket: udp.c and icmp.c in its net/ipv4 and net/ipv6
@@ -95,7 +95,7 @@ class Judge:
             elif packet.ports:
                 whole.append(self._datagram([number]))
             elif packet.error:
-                self._told(number, packet)
+                self._noted(number, packet)
             else:
                 self.set(number, fates.TAKEN)
         for numbers in pieces.values():
@@ -145,7 +145,7 @@ class Judge:
             if about.offset == quoted.offset and about.body[:8] == quoted.body[:8] and before not in self.judged:
                 self.flights[number].cause = before
                 what = frames.ERRORS[packet.version, *packet.error[:2]]
-                named = f" (MTU {packet.error[2]})" if packet.error[:2] in ((3, 4), (2, 0)) and packet.error[2] else ""
+                named = f" (MTU {packet.error[2]})" if packet.too_big and packet.error[2] else ""
                 self.set(before, fates.DROPPED, what + named)
                 if self._own(about) and about.in_pieces:
                     for piece in set(known[quoted.key]) - self.judged:
@@ -183,7 +183,7 @@ class Judge:
             for number in numbers:
                 self.set(number, fates.TAKEN, taken=time)
             return None
-        if not frames.checksum_is_right(packet, bytes(whole)):
+        if not header.fits(packet.source, packet.target, bytes(whole)):
             for number in numbers:
                 self.set(number, fates.DROPPED, "its checksum is wrong, so the kernel drops it without a word")
             return None
@@ -267,7 +267,7 @@ class Judge:
 
     # --- ICMP ---
 
-    def _told(self, number, packet):
+    def _noted(self, number, packet):
         """An ICMP error about something that this host sent."""
         quoted = packet.quoted
         ports = quoted and quoted.ports

@@ -109,6 +109,10 @@ class Film:
     def __getitem__(self, which: int) -> Flight:
         return self.flights[which]
 
+    def title(self, text: str) -> str:
+        """Return the title of a picture; of a prediction it says so."""
+        return f"Predicted, not measured: {text}" if self.predicted else text
+
     @property
     def hosts(self) -> list[str]:
         """The names of all nodes that send and receive, without the switches."""

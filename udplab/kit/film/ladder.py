@@ -44,7 +44,7 @@ def ladder(ax: Axes, film: Film) -> str:
     ax.spines[:].set_visible(False)
     ax.grid(False)
     title = f"{len(film)} frame{'s' * (len(film) != 1)} in {teller(film)(film.length)}"
-    ax.set_title(f"Predicted, not measured: {title}" if film.predicted else title, pad=14)
+    ax.set_title(film.title(title), pad=14)
     ax.figure.legend(handles=_legend(film), loc="outside lower center", ncols=4, fontsize=10)
     return story(film)
 

@@ -8,7 +8,7 @@ from udplab.kit.film import flight as fates
 from udplab.kit.film.flight import Film, Flight
 from udplab.kit.words import unit
 
-SHOWN = 40  # lines that are told
+LINES = 40  # that are told
 
 
 def clock(film: Film) -> tuple[str, float, int]:
@@ -38,7 +38,7 @@ def outcome(flight: Flight) -> str:
     return f"{flight.fate} ({flight.why})" if flight.why else flight.fate
 
 
-def story(film: Film, shown: int = SHOWN) -> str:
+def story(film: Film) -> str:
     """Return the text of a film: datagram by datagram, link by link, a line for what left together; and the notes.
 
     So the lines are the same, but for their times, however the pieces of a datagram overtook each other. Of a long film
@@ -57,8 +57,8 @@ def story(film: Film, shown: int = SHOWN) -> str:
         lines.append(((*place, min(order[flight.target[0]] for flight in flights), left), _flights(at, flights)))
     lines += [((note.time,), f"{at(note.time)}, {note.host}: {note.words}") for note in film.notes]
     lines = [line for _, line in sorted(lines, key=lambda each: each[0])]
-    if len(lines) > shown:
-        half = shown // 2
+    if len(lines) > LINES:
+        half = LINES // 2
         lines = [*lines[:half], f"... {len(lines) - 2 * half} more lines ...", *lines[-half:]]
     predicted = [f"Predicted, not measured: {film.predicted}"] if film.predicted else []
     return "\n".join([*predicted, *lines, summary(film)])

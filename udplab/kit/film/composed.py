@@ -1,4 +1,4 @@
-"""Films that are told and not captured: by the records of programs on one machine, or by a model.
+"""Films that are composed and not captured: from the records of programs on one machine, or by a model.
 
 On loopback no capture is possible without root, and none is needed: sender and receiver share one clock.
 """
@@ -75,11 +75,11 @@ def loopback(
         said[each.target, len(each.data), each.data[:SHOWN]].append((number, each))
     flights = []
     for key, equal in said.items():
-        flights += _told(equal, sorted(heard[key]), why)
+        flights += _flown(equal, sorted(heard[key]), why)
     return Film(nodes, links, sorted(flights, key=lambda each: (each.left, each.datagram))).from_zero()
 
 
-def _told(equal, times, why):
+def _flown(equal, times, why):
     """Yield the flights of identical datagrams (number, Sent) that were read at `times`."""
     alive = [each for _, each in equal if not each.lost]
     queued = bool(alive) and alive[0].arrived is not None
