@@ -37,6 +37,7 @@ class Learners(LocalProcessSpawner):
 
 
 c.JupyterHub.spawner_class = Learners
+c.Spawner.args = ["--LabApp.expose_app_in_browser=True"]  # the browser test asks it whether a cell has ended
 c.JupyterHub.authenticator_class = "dummy"
 c.JupyterHub.bind_url, c.JupyterHub.hub_bind_url, c.ConfigurableHTTPProxy.api_url = os.environ["CLASS_URLS"].split()
 c.JupyterHub.db_url = "sqlite://"

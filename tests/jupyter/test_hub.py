@@ -58,6 +58,7 @@ def hub(tmp_path_factory):
         until(lambda: answers(api), process)
         yield types.SimpleNamespace(
             process=process,
+            url=urls[0],
             users=users,
             api=api,
             place=place,
@@ -153,26 +154,27 @@ def descendants(pid):
 @pytest.mark.timeout(3000)
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
 def test_a_class_of_thirty(hub, measured):
-    names = [f"learner{i}" for i in range(1, CLASS + 1)]
-    empty = memory(hub)
-    measured(f"hub: one learner's server is ready after {start(hub, names[0]):.1f} s")
-    before = processor_time(hub)
-    first, end = work(hub, names[0], "2-1")
-    used, one = processor_time(hub) - before, memory(hub) - empty
-    measured(f"hub: alone, the first cell of 2-1 answers after {first:.1f} s, the last after {end:.1f} s")
-    measured(f"hub: that takes {used:.1f} s of processor, and {one:.0f} MB with the learner's server")
+    """It grows from 1 over 10 to 30 learners: each time all run 2-1 at once, and at last 10 of them 2-3 and 2-4 too."""
+    names, empty = [f"learner{i}" for i in range(1, CLASS + 1)], memory(hub)
     with concurrent.futures.ThreadPoolExecutor(CLASS + 2 * WITH_LAN) as pool:
-        begin = time.monotonic()
-        list(pool.map(lambda name: start(hub, name), names[1:]))
-        measured(f"hub: {CLASS - 1} more servers are ready after {time.monotonic() - begin:.1f} s")
-        tasks = [(name, "2-1") for name in names] + [(n, lesson) for n in names[:WITH_LAN] for lesson in ("2-3", "2-4")]
-        times = dict(zip(tasks, pool.map(lambda task: work(hub, *task), tasks), strict=True))
-    for lesson in ("2-1", "2-3", "2-4"):
-        starts, ends = zip(*[times[task] for task in tasks if task[1] == lesson], strict=True)
-        measured(
-            f"hub: {len(ends)} run {lesson} at once: first cell {max(starts):.1f} s at most, end {max(ends):.1f} s"
-        )
-    measured(f"hub: {CLASS} learners take {(memory(hub) - empty) / CLASS:.0f} MB each, with their kernels")
+        for before, size in ((0, 1), (1, WITH_LAN), (WITH_LAN, CLASS)):
+            begin, new = time.monotonic(), names[before:size]
+            list(pool.map(lambda name: start(hub, name), new))
+            measured(f"hub, {size:2} learners: {len(new)} servers start in {time.monotonic() - begin:.1f} s")
+            tasks = [(name, "2-1") for name in names[:size]]
+            if size == CLASS:
+                tasks += [(name, lesson) for name in names[:WITH_LAN] for lesson in ("2-3", "2-4")]
+            used = processor_time(hub)
+            times = dict(zip(tasks, pool.map(lambda task: work(hub, *task), tasks), strict=True))
+            used = processor_time(hub) - used
+            for lesson in sorted({lesson for _, lesson in tasks}):
+                firsts, ends = zip(*[times[task] for task in tasks if task[1] == lesson], strict=True)
+                words = f"first cell after {max(firsts):.1f} s at most, all cells after {max(ends):.1f} s"
+                measured(f"hub, {size:2} learners: {len(ends)} run {lesson} at once, {words}")
+            words = (
+                f"{used / len(tasks):.1f} s of processor per lesson, {(memory(hub) - empty) / size:.0f} MB per learner"
+            )
+            measured(f"hub, {size:2} learners: {words}")
     left = descendants(hub.process.pid) - {Path(f"/proc/{hub.process.pid}")}
     hub.process.send_signal(signal.SIGINT)
     hub.process.wait(PATIENCE)
@@ -198,3 +200,82 @@ def test_a_learner_comes_to_the_first_lesson(hub):
     request = urllib.request.Request(f"{server.base}/", headers=server.header)
     with urllib.request.urlopen(request, timeout=PATIENCE) as page:
         assert page.url == f"{server.base}/lab/workspaces/udplab/tree/2-1-loopback.ipynb"
+
+
+IDLE = "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
+
+
+@pytest.mark.long
+@pytest.mark.heavy
+def test_a_learner_logs_in_and_works(hub, page, tmp_path):
+    """From the hub's own page to a picture of lesson 2-1, as learners come to it. Leaves screenshots."""
+    page.set_default_timeout(PATIENCE * 1000)  # ms
+    page.goto(hub.url)
+    page.locator("#username_input").fill("learner1")
+    page.locator("#password_input").fill("any")
+    page.screenshot(path=tmp_path / "login.png")
+    page.locator("#login_submit").click()
+    page.wait_for_url("**/lab/workspaces/udplab/tree/2-1-loopback.ipynb*")
+    page.wait_for_function(IDLE)
+    page.locator(".jp-Notebook-cell").first.click()
+    page.keyboard.press("Escape")
+    picture = page.locator(".jp-OutputArea img").first
+    while not picture.count():
+        page.keyboard.press("Shift+Enter")
+        page.wait_for_function(IDLE)
+    picture.scroll_into_view_if_needed()
+    page.screenshot(path=tmp_path / "lesson.png")
+    assert picture.get_attribute("alt").startswith("Picture: ")
+
+
+FULL = """
+try:
+    with open("much", "wb") as file:
+        while True:
+            file.write(bytes(1 << 20))
+except OSError as error:
+    print(error.strerror)
+"""
+ENDLESS = "import os\nwhile not os.path.exists({0!r}): pass"
+NETWORKS = """
+from udplab import lan
+kept = []
+try:
+    while len(kept) < 100:
+        kept.append(lan.switch("alice", "bob"))
+except OSError as error:
+    print(error)
+print(len(kept))
+"""
+
+
+@pytest.mark.long
+@pytest.mark.heavy
+@pytest.mark.timeout(1200)
+def test_one_who_takes_all_harms_nobody(hub, measured):
+    """An endless loop, a hundred networks and a full home, and beside them another learner's two lessons."""
+    if not hub.users:
+        pytest.skip("other users cannot read this environment, so all learners are one user here")
+    greedy, home, stop = "learner51", Path(hub.place, "learner51"), Path(hub.place, "stop")
+    home.mkdir(mode=0o700)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", home], check=True)  # a partition of its own
+    try:
+        for name in (greedy, "learner52"):
+            start(hub, name)
+        alone = [work(hub, "learner52", lesson)[1] for lesson in ("2-1", "2-4")]
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            *_, made = hub.server(greedy).run("2-4-broadcast.ipynb", NETWORKS, timeout=PATIENCE)[0].splitlines()
+            loop = pool.submit(hub.server(greedy).run, "2-2-retry.ipynb", ENDLESS.format(str(stop)), timeout=PATIENCE)
+            full = hub.server(greedy).run("2-3-mtu.ipynb", FULL, timeout=PATIENCE)
+            beside = [work(hub, "learner52", lesson)[1] for lesson in ("2-1", "2-4")]
+            assert not loop.done()
+            stop.touch()
+        assert full == ["No space left on device\n"] and int(made) == 100
+        measured(
+            f"hub: lessons 2-1 and 2-4 take {alone[0]:.1f} and {alone[1]:.1f} s; {beside[0]:.1f} and {beside[1]:.1f} s "
+            "beside a learner with an endless loop, 100 networks and a full home"
+        )
+    finally:
+        hub.process.send_signal(signal.SIGINT)
+        hub.process.wait(PATIENCE)
+        subprocess.run(["umount", home], check=True)
