@@ -48,9 +48,9 @@ async def drawn():
     playground.controls["count"].value = TRIPS
     seen, draw = [], playground.draw
 
-    def keep(ax, measured, values):
+    def keep(ax, measured, values, before):
         seen[:] = measured
-        return draw(ax, measured, values)
+        return draw(ax, measured, values, before)
 
     playground.draw = keep
     playground.run()
