@@ -142,6 +142,7 @@ def test_each_stage_and_playground_can_be_seen_whole_on_a_projector(lesson):
         output.evaluate("output => output.scrollIntoView({block: 'start'})")
         until_still(page, output.element_handle(), room)
         assert page.evaluate(CLIPPED, [output.element_handle(), room]) == []
+        assert output.evaluate("output => output.scrollHeight - output.clientHeight") <= 1  # else it has a scrollbar
     page.set_viewport_size(size)
     assert len(outputs) >= 2
 
