@@ -28,6 +28,15 @@ IN_VIEW = """([picture, box]) => {  // which part of a picture's height is to be
     return (Math.min(seen.bottom, room.bottom) - Math.max(seen.top, room.top)) / seen.height;
 }"""
 
+PROJECTOR = {"width": 1280, "height": 720}  # what is left of 1920 x 1080 at 150 %
+CLIPPED = """([output, room]) => {  // what of an output the notebook's window does not show
+    const view = room.getBoundingClientRect();
+    return [...output.querySelectorAll("*")].filter(each => !each.children.length && !each.closest(".told"))
+        .map(each => [each.outerHTML.slice(0, 100), each.getBoundingClientRect()])
+        .filter(([, box]) => box.width && (box.left < view.left || box.right > view.right || box.top < view.top - 1
+            || box.bottom > view.bottom + 1));
+}"""
+
 
 class Lesson:
     """A lesson in a page of its own, in which all its cells have run one after another by Shift + Enter."""
@@ -135,6 +144,22 @@ def test_the_new_picture_is_in_view_after_shift_enter(lesson, measured):
         f"{lesson.module.NOTEBOOK}: {least:.0%} to 100 % of {len(lesson.seen)} new pictures in view after Shift + Enter"
     )
     assert least >= 0.9, lesson.seen
+
+
+def test_each_stage_and_playground_can_be_seen_whole_on_a_projector(lesson):
+    page, size = lesson.page, lesson.page.viewport_size
+    page.set_viewport_size(PROJECTOR)
+    room = page.locator(".jp-WindowedPanel-outer").element_handle()
+    outputs = page.locator(".jp-OutputArea-output", has=page.locator(".udplab-stage, .widget-box")).all()
+    for output in outputs:
+        for slider in output.get_by_label("Time in the film").all():  # at its end, when all that waits is there
+            slider.evaluate("slider => { slider.value = slider.max; slider.dispatchEvent(new Event('input')); }")
+        output.evaluate("output => output.scrollIntoView({block: 'start'})")
+        until_still(page, output.element_handle(), room)
+        assert page.evaluate(CLIPPED, [output.element_handle(), room]) == []
+        assert output.evaluate("output => output.scrollHeight - output.clientHeight") <= 1  # else it has a scrollbar
+    page.set_viewport_size(size)
+    assert len(outputs) >= 2
 
 
 def test_the_playground_follows_its_control(lesson, measured):

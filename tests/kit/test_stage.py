@@ -49,6 +49,11 @@ def too_big():
     return model(plan_path((1500, 1400)), hops, "no LAN here")
 
 
+def path_of_two():
+    ways = [("client", "router1"), ("router1", "server")]
+    return model(plan_path((1500, 1400)), [Hop(*way, 60, datagram=n) for n in (1, 2) for way in ways], "an example")
+
+
 def herd(number):
     names = [f"host{n}" for n in range(number)]
     hops = [Hop("host0", name, 33, fate=fates.DELIVERED, at=0) for name in names[1:]]
@@ -154,6 +159,24 @@ def test_a_larger_packet_has_a_thicker_line_and_what_died_has_a_cross():
     big, small = [line for line in ax.lines if list(line.get_xdata()) in ([0, 1], [1, 0])]
     assert big.get_linewidth() > small.get_linewidth() and small.get_linestyle() == "--"
     assert [line.get_xdata()[0] for line in ax.lines if line.get_marker() == "X"] == [1]
+
+
+def test_no_datagram_is_told_from_another_by_its_colour_alone():
+    for film, numbers in ((exchange(), ["1", "2"]), (path_of_two(), ["1", "1", "2", "2"]), (too_big(), [])):
+        ax = picture.figure().subplots()
+        ladder(ax, film)
+        assert sorted(text.get_text() for text in ax.texts if text.get_text().isdigit()) == numbers
+        [legend] = ax.figure.legends
+        udp, *_ = [text.get_text() for text in legend.get_texts()]
+        assert udp.startswith("UDP, thicker: larger") and ("which datagram" in udp) == bool(numbers)
+
+
+def test_the_legend_names_what_occurs_and_nothing_else():
+    expected = {"too big": ["UDP", "ICMP", "lost or dropped"], "herd": ["UDP"], "retry": ["UDP", "lost or dropped"]}
+    for name, kinds in expected.items():
+        ax = picture.figure().subplots()
+        ladder(ax, FILMS[name])
+        assert [text.get_text().split(",")[0] for text in ax.figure.legends[0].get_texts()] == kinds
 
 
 def test_where_the_axis_is_broken_the_picture_says_for_how_long():

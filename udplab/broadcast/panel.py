@@ -48,7 +48,8 @@ class WhoHears:
         for control in controls:
             self.stage.follow(control, self.changed)
         fields = widgets.GridBox(controls, layout={"grid_template_columns": "repeat(auto-fill, minmax(24em, 1fr))"})
-        self.widget = widgets.VBox([fields, self.stage, self.text, gone()], layout={"max_width": "900px"})
+        below = widgets.HBox([self.text, gone()], layout={"justify_content": "space-between"})
+        self.widget = widgets.VBox([fields, self.stage, below], layout={"max_width": "900px"})
 
     def _repr_mimebundle_(self, **options):
         return self.widget._repr_mimebundle_(**options)

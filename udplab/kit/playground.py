@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Callable, Generator, Iterable
 
 import ipywidgets as widgets
+import matplotlib
 from IPython.display import display
 from traitlets import Unicode
 
@@ -168,7 +169,7 @@ class Playground:
         """Draw one frame."""
         figure = picture.figure(*self.size, layout="none")
         figure.subplots_adjust(**self.margins)
-        with picture.style():
+        with picture.style(), matplotlib.rc_context({"axes.titley": 1.0}):  # not sought anew at each draw
             self.words = self.draw(figure.subplots(), measured, values, self._before)
         self.picture.value = picture.png(figure)
         self.picture.layout.display = ""

@@ -54,13 +54,13 @@ def questions():
         again = [trial for trial in measured if len(trial.outcome.attempts) > 1]
         last = (again or measured)[-1]
         plots.tries(left, last.outcome, last.fates)
-        left.set_xlim(-1.1, 1.15)  # room for the waits' lengths in a part of the picture
+        left.set_xlim(-1.3, 1.15)  # room for the waits' lengths in a part of the picture
         left.set_title("One that was sent again" if again else "A question", pad=24)
         words = _bars(middle, measured, values, before)
         _curve(right, measured, values, before)
         return words
 
-    return Playground(controls, measure, draw, (8, 3.5), {"left": 0.1, "right": 0.99, "top": 0.8, "wspace": 0.35})
+    return Playground(controls, measure, draw, (8, 3.15), {"left": 0.1, "right": 0.98, "top": 0.8, "wspace": 0.35})
 
 
 def _bars(ax, measured, values, before):
@@ -140,4 +140,4 @@ def adaptive():
         ax.set(xlim=(0, 3 * STEPS + 1), ylim=(0, 130))
         return words
 
-    return Playground(controls, measure, draw, (8, 3.8))
+    return Playground(controls, measure, draw, (8, 3.3))

@@ -164,7 +164,6 @@ def adaptive(ax, round_trips, track, predicted, fixed, delays):
     those that the network was set to; fixed: a wait that does not follow, in seconds
     delays: the round trips that the network was set to, in seconds
     """
-    resize(ax, 8, 4)
     number = np.arange(1, len(round_trips) + 1)
     ax.plot(number, np.array(round_trips) * 1e3, ".", color=BLUE, markersize=8, label="round trip (measured)")
     ax.plot(number, [smoothed * 1e3 for smoothed, _ in track], "-.", color=GREEN, label="smoothed")

@@ -63,7 +63,8 @@ function frame(parent, length, shape, colour, label) {
   if (shape === "small") draw(parent, "circle", { r: 10, class: "little" });
   else if (shape === "error") draw(parent, "rect", turned);
   else draw(parent, "rect", { x: -length / 2, y: -11, width: length, height: 22, rx: 3, class: `c${colour}` });
-  if (shape !== "data" || length > 9 * label.length + 4) draw(parent, "text", { y: 5 }, label);
+  const size = Math.min(15, (1.5 * length - 3) / label.length); // a number stands in it, if need be in small digits
+  if (size > 7) draw(parent, "text", { y: 0.35 * size, style: `font-size: ${size}px` }, label);
 }
 
 // The picture of a scene: `show(time)` puts everything where it is at that time of the film.

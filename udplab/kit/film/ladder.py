@@ -1,6 +1,7 @@
 """The still of a film: a line for each host, time downwards, an arrow for each frame, the thicker the larger.
 
-Where nothing moves for long, the axis is broken, and the picture says how long that took.
+Where there are several datagrams, each has its colour and its number, as on the stage. Where nothing moves for
+long, the axis is broken, and the picture says how long that took.
 """
 
 import itertools
@@ -17,8 +18,11 @@ from udplab.kit.film.story import lasting, story, teller
 SIZE = 8, 5.2  # inches: 572 pixels tall
 TICKS = 12  # times on the axis, at most
 NAMED = 14  # arrows that can have words beside them
+ROWS = 24  # numbers of datagrams that find room, one below the other
+NEAR = 0.1  # of the way to the next host: so far from its start an arrow has its datagram's number
 COLOURS = "#0072B2", "#007A59", "#9C4F7C", "#6B6B00"  # of datagrams, in turn, as on the stage
 ERROR, LITTLE = "#B84F00", "#6A6A6A"
+DATA = "UDP", "fragment"  # what belongs to a datagram that the film numbers
 
 
 def ladder(ax: Axes, film: Film) -> str:
@@ -32,6 +36,9 @@ def ladder(ax: Axes, film: Film) -> str:
         ax.plot([column, column], [0, whole], color=picture.GREY, linewidth=2.5, zorder=1)
     for flight in film:
         _arrow(ax, flight, columns, knots, usual, min(1, (60 / len(film)) ** 0.5))
+    numbered = len({flight.datagram for flight in film if flight.kind in DATA}) > 1
+    if numbered:
+        _numbers(ax, film, columns, knots, usual, whole)
     if len(film) <= NAMED:
         _names(ax, film, columns, knots, usual, whole)
     _notes(ax, film, columns, knots, whole)
@@ -45,7 +52,7 @@ def ladder(ax: Axes, film: Film) -> str:
     ax.grid(False)
     title = f"{len(film)} frame{'s' * (len(film) != 1)} in {teller(film)(film.length)}"
     ax.set_title(film.title(title), pad=14)
-    ax.figure.legend(handles=_legend(film), loc="outside lower center", ncols=4, fontsize=10)
+    ax.figure.legend(handles=_legend(film, numbered), loc="outside lower center", ncols=4, fontsize=10)
     return story(film)
 
 
@@ -61,7 +68,7 @@ def look(flight: Flight) -> tuple[str, str]:
     """Return (colour, line style) of a flight's arrow."""
     if flight.kind == "ICMP":
         return ERROR, "--"
-    return (COLOURS[flight.datagram % len(COLOURS)], "-") if flight.kind in ("UDP", "fragment") else (LITTLE, ":")
+    return (COLOURS[flight.datagram % len(COLOURS)], "-") if flight.kind in DATA else (LITTLE, ":")
 
 
 def _arrow(ax, flight, columns, knots, usual, scale):
@@ -76,11 +83,28 @@ def _arrow(ax, flight, columns, knots, usual, scale):
         [start, end], [top, bottom], color=colour, linestyle=style, linewidth=width, solid_capstyle="butt", zorder=2
     )
     if flight.fate in fates.DEAD:
-        ax.plot(end, bottom, "X", color=picture.RED, markersize=max(11 * scale, 6), markeredgecolor="white", zorder=4)
+        ax.plot(end, bottom, "X", color=picture.RED, markersize=max(11 * scale, 6), markeredgecolor="white", zorder=6)
     elif flight.fate == fates.IGNORED:
         ax.plot(end, bottom, "o", color=colour, markerfacecolor="white", markersize=max(7 * scale, 4), zorder=3)
     else:
         ax.plot(end, bottom, ">" if end > start else "<", color=colour, markersize=5 * scale + width, zorder=3)
+
+
+def _numbers(ax, film, columns, knots, usual, whole):
+    """Write on each arrow, near its start, which datagram it is, as the stage does; not where another stands there."""
+    last = {}  # where the number before stands, of each way
+    for flight in film:
+        start, end = columns[flight.source[0]], columns[flight.target[0]]
+        side = (end > start) - (end < start)
+        top = shown_at(knots, flight.left)
+        if flight.kind not in DATA or not side or top - last.get((start, side), -whole) < whole / ROWS:
+            continue
+        last[start, side] = top
+        way = (end - start) / (2 if flight.arrived is None else 1)
+        place = top + NEAR / abs(way) * (shown_at(knots, landing(flight, usual)) - top)
+        box = {"boxstyle": "round,pad=0.2", "facecolor": look(flight)[0], "edgecolor": "white"}
+        ax.text(start + NEAR * side, place, str(flight.datagram), color="white", fontsize=8, fontweight="bold",
+                ha="center", va="center", bbox=box, zorder=5)  # fmt: skip
 
 
 def _names(ax, film, columns, knots, usual, whole):
@@ -124,18 +148,20 @@ def _times(ax, film, knots, whole):
                     transform=ax.get_yaxis_transform(), color=picture.GREY, zorder=5)  # fmt: skip
 
 
-def _legend(film):
+def _legend(film, numbered):
     kinds = {flight.kind for flight in film}
-    entries = [Line2D([], [], color=COLOURS[1], linewidth=4, label="UDP, thicker: larger")]
-    if "ICMP" in kinds:
-        entries.append(Line2D([], [], color=ERROR, linestyle="--", label="ICMP"))
-    if kinds - {"UDP", "fragment", "ICMP"}:
-        entries.append(
-            Line2D([], [], color=LITTLE, linestyle=":", label=", ".join(sorted(kinds - {"UDP", "fragment", "ICMP"})))
-        )
-    marks = {"marker": "X", "color": picture.RED}, {"marker": "o", "color": picture.GREY, "markerfacecolor": "white"}
+    others = ", ".join(sorted(kinds - {*DATA, "ICMP"}))
     dead, ignored = (any(each.fate in which for each in film) for which in (fates.DEAD, (fates.IGNORED,)))
-    for shown, look, words in zip((dead, ignored), marks, ("lost or dropped", "ignored"), strict=True):
-        if shown:
-            entries.append(Line2D([], [], linestyle="", markersize=9, label=words, **look))
-    return entries
+    udp = "UDP, thicker: larger" + "; number and colour: which datagram" * numbered
+    entries = (
+        (kinds & {*DATA}, udp, {"color": COLOURS[1], "linewidth": 4}),
+        ("ICMP" in kinds, "ICMP", {"color": ERROR, "linestyle": "--"}),
+        (others, others, {"color": LITTLE, "linestyle": ":"}),
+        (dead, "lost or dropped", {"linestyle": "", "marker": "X", "markersize": 9, "color": picture.RED}),
+        (
+            ignored,
+            "ignored",
+            {"linestyle": "", "marker": "o", "markersize": 9, "color": picture.GREY, "markerfacecolor": "white"},
+        ),
+    )
+    return [Line2D([], [], label=words, **look) for shown, words, look in entries if shown]
