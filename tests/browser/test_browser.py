@@ -18,15 +18,32 @@ PICTURE = 'img[src^="data:image/png"]'
 STATE = """() => window.jupyterapp.shell.currentWidget.content.model.toJSON().cells
     .filter(cell => cell.cell_type === 'code' && cell.source.length)
     .map(cell => [cell.id, cell.execution_count, cell.outputs.some(out => out.output_type === 'error')])"""
+RAN = """index => {  // its outputs have come when the kernel is idle again
+    const {content, sessionContext} = window.jupyterapp.shell.currentWidget, {model} = content.widgets[index];
+    return (model.type !== 'code' || model.executionCount !== null) && sessionContext.session.kernel.status === 'idle';
+}"""
+PICTURE_OF = f"""index =>
+    window.jupyterapp.shell.currentWidget.content.widgets[index].node.querySelector('.jp-OutputArea {PICTURE}')"""
+IN_PAGE = """() => {  // by themselves, cells that are far away come into the page late, or not at all
+    const {content} = window.jupyterapp.shell.currentWidget;
+    content.notebookConfig = {...content.notebookConfig, windowingMode: 'none'};
+}"""
 IDLE = """() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"""
 WITHOUT_WORDS = """pictures => pictures.filter(picture => {
     const beside = picture.closest('.jp-OutputArea').querySelector('[data-mime-type="application/vnd.jupyter.stdout"]');
     return !beside?.innerText.trim() || !picture.alt.trim();
 }).length"""
-IN_VIEW = """([picture, box]) => {  // which part of a picture's height is to be seen in the notebook's window
-    const seen = picture.getBoundingClientRect(), room = box.getBoundingClientRect();
-    return (Math.min(seen.bottom, room.bottom) - Math.max(seen.top, room.top)) / seen.height;
-}"""
+# Which part of a picture's height is to be seen in the notebook's window, when it has not moved for 200 ms.
+IN_VIEW = """([picture, box]) => new Promise(done => {
+    let before = null, since = null;
+    const look = now => {
+        const seen = picture.getBoundingClientRect(), room = box.getBoundingClientRect();
+        const part = (Math.min(seen.bottom, room.bottom) - Math.max(seen.top, room.top)) / seen.height;
+        if (part !== before) [before, since] = [part, now];
+        now - since < 200 ? requestAnimationFrame(look) : done(part);
+    };
+    requestAnimationFrame(look);
+})"""
 
 PROJECTOR = {"width": 1280, "height": 720}  # what is left of 1920 x 1080 at 150 %
 CLIPPED = """([output, room]) => {  // what of an output the notebook's window does not show
@@ -65,19 +82,14 @@ class Lesson:
         page = self.page
         page.locator(".jp-Notebook-cell").first.click()
         page.keyboard.press("Escape")
-        total = page.locator(".jp-Notebook-cell").count()
         window = page.locator(".jp-WindowedPanel-outer").element_handle()
-        for index in range(total):
+        for index in range(len(self.order)):
             page.keyboard.press("Shift+Enter")
-            page.wait_for_function(IDLE, timeout=PATIENCE)
-            cell = page.locator(".jp-Notebook-cell").nth(index)
-            pictures = cell.locator(f".jp-OutputArea {PICTURE}")
-            if pictures.count():
-                page.wait_for_function(
-                    "picture => picture.complete && picture.naturalHeight", arg=pictures.first.element_handle()
-                )
-                settled = until_still(page, pictures.first.element_handle(), window)
-                self.seen[index] = settled
+            page.wait_for_function(RAN, arg=index, timeout=PATIENCE)
+            if picture := page.evaluate_handle(PICTURE_OF, index).as_element():
+                page.wait_for_function("picture => picture.complete && picture.naturalHeight", arg=picture)
+                self.seen[index] = page.evaluate(IN_VIEW, [picture, window])
+        page.evaluate(IN_PAGE)
 
     def panel(self):
         """Return the lesson's playground."""
@@ -96,23 +108,18 @@ def answer(cell, page, name, value):
     page.wait_for_function(IDLE, timeout=PATIENCE)
 
 
-def until_still(page, picture, window):
-    """Return the part of a picture that is in view, when the notebook has stopped scrolling."""
-    before, end = None, time.monotonic() + 5
-    while time.monotonic() < end:
-        page.evaluate("() => new Promise(done => requestAnimationFrame(() => setTimeout(done, 200)))")
-        now = page.evaluate(IN_VIEW, [picture, window])
-        if now == before:
-            break
-        before = now
-    return now
+@pytest.fixture(scope="module")
+def context(browser, browser_context_args):
+    """One for all lessons: JupyterLab's scripts are then fetched and compiled once."""
+    found = browser.new_context(**browser_context_args)
+    found.set_default_timeout(PATIENCE)
+    yield found
+    found.close()
 
 
 @pytest.fixture(scope="module", params=NAMES)
-def lesson(request, browser, browser_context_args, lab):
+def lesson(request, context, lab):
     """Open a lesson of LESSONS and work through it."""
-    context = browser.new_context(**browser_context_args)
-    context.set_default_timeout(PATIENCE)
     page = context.new_page()
     found = Lesson(request.param, page)
     # reset: without what was open before
@@ -121,7 +128,7 @@ def lesson(request, browser, browser_context_args, lab):
     found.command("application:toggle-left-area")
     found.work_through()
     yield found
-    context.close()
+    page.close()
 
 
 def test_every_cell_runs_and_every_picture_is_there(lesson):
@@ -155,7 +162,7 @@ def test_each_stage_and_playground_can_be_seen_whole_on_a_projector(lesson):
         for slider in output.get_by_label("Time in the film").all():  # at its end, when all that waits is there
             slider.evaluate("slider => { slider.value = slider.max; slider.dispatchEvent(new Event('input')); }")
         output.evaluate("output => output.scrollIntoView({block: 'start'})")
-        until_still(page, output.element_handle(), room)
+        page.evaluate(IN_VIEW, [output.element_handle(), room])  # until it is still
         assert page.evaluate(CLIPPED, [output.element_handle(), room]) == []
         assert output.evaluate("output => output.scrollHeight - output.clientHeight") <= 1  # else it has a scrollbar
     page.set_viewport_size(size)
