@@ -14,8 +14,12 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+<<<<<<< HEAD
 from jupyterlab.labapp import LabApp
 from labs import TOP, Server, git_status, needs_git, running_lab
+=======
+from labs import Server, running_lab
+>>>>>>> suite
 from traitlets.config.loader import PyFileConfigLoader
 
 from udplab import __main__ as udplab
@@ -93,6 +97,8 @@ def test_its_kernel_is_this_python_and_talks_by_unix_sockets(learner, server):
 
 def test_nothing_asks_the_network_for_news_updates_and_extensions(learner):
     """The settings reach the page, where they take effect."""
+    from jupyterlab.labapp import LabApp  # here, since it loads all of a Jupyter server
+
     with urllib.request.urlopen(learner.address, timeout=60) as page:
         found = re.search(r'id="jupyter-config-data" type="application/json">(.*?)</script>', page.read().decode())
     config = json.loads(found[1])
