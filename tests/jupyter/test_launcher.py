@@ -14,12 +14,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-<<<<<<< HEAD
-from jupyterlab.labapp import LabApp
 from labs import TOP, Server, git_status, needs_git, running_lab
-=======
-from labs import Server, running_lab
->>>>>>> suite
 from traitlets.config.loader import PyFileConfigLoader
 
 from udplab import __main__ as udplab
