@@ -14,7 +14,7 @@ pytest.importorskip("playwright.sync_api", reason="no playwright: uv installs it
 pytestmark = needs_lan
 
 NETWORK = 'from udplab import lan\nnet = lan.switch("alice", "theodora")\nprint(net["theodora"].address)'
-NOTEBOOK = "window.jupyterapp.shell.currentWidget"
+NOTEBOOK = "window.jupyterapp?.shell.currentWidget"
 
 
 @pytest.fixture
