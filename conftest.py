@@ -18,7 +18,6 @@ import nbval.kernel
 import pytest
 from jupyter_client.manager import KernelManager
 from labs import running_lab
-from xdist.scheduler import LoadScopeScheduling
 
 from udplab import lan
 
@@ -63,20 +62,6 @@ class UnixKernelManager(KernelManager):
 
 def pytest_addoption(parser):
     parser.addoption("--pictures", action="store_true", help="take the README's pictures anew in the browser tests")
-
-
-class ByFile(LoadScopeScheduling):
-    """Keeps a file's tests in one process, but those of the lessons in the browser, the longest, by lesson."""
-
-    def _split_scope(self, nodeid):
-        file = nodeid.split("::")[0]
-        lesson = re.search(r"\[(\w+)-chromium", nodeid) if file.endswith("test_browser.py") else None
-        return f"{file} {lesson[1]}" if lesson else file
-
-
-def pytest_xdist_make_scheduler(config, log):
-    """Say which tests stay together where several processes run them."""
-    return ByFile(config, log)
 
 
 def lessons_with_a_lan():

@@ -246,7 +246,10 @@ def test_the_listings_are_programs_on_hosts(net, lesson):
         try:
             assert server.stdout.readline()
             line = ("python", "-m", f"udplab.{lesson}", *ask)
-            done = net[by].run(*line, capture_output=True, text=True, timeout=60, cwd=TOP)
+            for _ in range(5):  # lesson 2-2's server drops half: one client in 32 gets no answer to any of five tries
+                done = net[by].run(*line, capture_output=True, text=True, timeout=60, cwd=TOP)
+                if done.returncode == 0:
+                    break
             assert (done.returncode, done.stderr) == (0, "")
             assert words in done.stdout and server.stdout.readline()
             server.send_signal(signal.SIGINT)
