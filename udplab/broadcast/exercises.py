@@ -161,7 +161,7 @@ def _scenes():
 
 def _find(function):
     for came, arrivals, expected in _scenes():
-        for _ in range(3):  # a busy machine may wake it late, but hardly three times
+        for _ in range(5):  # a busy machine may wake it late, but hardly five times
             problem, seconds = _found(function, arrivals, expected)
             if seconds < 0.3:
                 break

@@ -51,7 +51,7 @@ def tries(ax, outcome, fates=()):
 
 def _waits_in_words(ax, waits, bottom, given_up):
     """Write beside the client's line how long it waits (a list of start, end, words), and where it gives up."""
-    line = 0.055 * bottom  # of text
+    line = max(0.055, 20 / ax.bbox.height) * bottom  # of text, which is 20 pixels high
     # A wait that is shorter than a line of text has no room for words: the words below the picture tell of it.
     words = [((start + end) / 2, text) for start, end, text in waits if end - start > 0.8 * line]
     if given_up is not None:
