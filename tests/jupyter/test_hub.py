@@ -149,6 +149,14 @@ def descendants(pid):
     return found
 
 
+def stop(hub):
+    """Stop the hub, and wait until all that it has started has ended: it does not wait for what its servers end."""
+    left = descendants(hub.process.pid) - {Path(f"/proc/{hub.process.pid}")}
+    hub.process.send_signal(signal.SIGINT)
+    hub.process.wait(PATIENCE)
+    until(lambda: not any(path.exists() for path in left), types.SimpleNamespace(poll=lambda: None))
+
+
 @pytest.mark.long
 @pytest.mark.heavy
 @pytest.mark.timeout(3000)
@@ -175,10 +183,7 @@ def test_a_class_of_thirty(hub, measured):
                 f"{used / len(tasks):.1f} s of processor per lesson, {(memory(hub) - empty) / size:.0f} MB per learner"
             )
             measured(f"hub, {size:2} learners: {words}")
-    left = descendants(hub.process.pid) - {Path(f"/proc/{hub.process.pid}")}
-    hub.process.send_signal(signal.SIGINT)
-    hub.process.wait(PATIENCE)
-    until(lambda: not any(path.exists() for path in left), types.SimpleNamespace(poll=lambda: None))
+    stop(hub)
 
 
 @pytest.mark.long
@@ -256,7 +261,7 @@ def test_one_who_takes_all_harms_nobody(hub, measured):
     """An endless loop, a hundred networks and a full home, and beside them another learner's two lessons."""
     if not hub.users:
         pytest.skip("other users cannot read this environment, so all learners are one user here")
-    greedy, home, stop = "learner51", Path(hub.place, "learner51"), Path(hub.place, "stop")
+    greedy, home, end = "learner51", Path(hub.place, "learner51"), Path(hub.place, "end")
     home.mkdir(mode=0o700)
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", home], check=True)  # a partition of its own
     try:
@@ -265,17 +270,16 @@ def test_one_who_takes_all_harms_nobody(hub, measured):
         alone = [work(hub, "learner52", lesson)[1] for lesson in ("2-1", "2-4")]
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
             *_, made = hub.server(greedy).run("2-4-broadcast.ipynb", NETWORKS, timeout=PATIENCE)[0].splitlines()
-            loop = pool.submit(hub.server(greedy).run, "2-2-retry.ipynb", ENDLESS.format(str(stop)), timeout=PATIENCE)
+            loop = pool.submit(hub.server(greedy).run, "2-2-retry.ipynb", ENDLESS.format(str(end)), timeout=PATIENCE)
             full = hub.server(greedy).run("2-3-mtu.ipynb", FULL, timeout=PATIENCE)
             beside = [work(hub, "learner52", lesson)[1] for lesson in ("2-1", "2-4")]
             assert not loop.done()
-            stop.touch()
+            end.touch()
         assert full == ["No space left on device\n"] and int(made) == 100
         measured(
             f"hub: lessons 2-1 and 2-4 take {alone[0]:.1f} and {alone[1]:.1f} s; {beside[0]:.1f} and {beside[1]:.1f} s "
             "beside a learner with an endless loop, 100 networks and a full home"
         )
     finally:
-        hub.process.send_signal(signal.SIGINT)
-        hub.process.wait(PATIENCE)
+        stop(hub)
         subprocess.run(["umount", home], check=True)
