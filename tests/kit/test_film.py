@@ -134,7 +134,7 @@ def test_a_flipped_bit_is_known_again_and_tells_that_it_was_damaged(bit):
     damaged[bit // 8] ^= 1 << bit % 8
     tape.put(NEAR, 5e-6, damaged, False)
     came, lost = film_of(PATH, tape.seen)
-    assert (came.left, came.arrived) == (0.0, 5e-6) and "1 bit(s) differ" in came.why
+    assert (came.left, came.arrived) == (0.0, 5e-6) and "1 bit flipped on the way" in came.why
     assert lost.fate == fates.LOST
 
 
@@ -147,6 +147,20 @@ def test_a_damaged_datagram_is_dropped_for_its_checksum_unless_it_has_none():
         tape.put(NEAR, 5e-6, frame, False)
         film = film_of(PATH, tape.seen, [Socket("router1", "", 1060)])
         assert one(film).fate == fate
+
+
+@pytest.mark.parametrize(("bit", "end"), [(4, "IP header"), (300, "checksum is wrong")])
+def test_what_a_router_sent_on_is_known_though_the_next_link_damages_it(bit, end):
+    """A bit of the IP header, counted from its start, or of the data."""
+    tape, packet = Tape(), datagram(bytes(40), id=7)
+    tape.fly(packet, C, NEAR, 0.0, 5e-6)
+    damaged = bytearray(tape.fly(copied(packet, 63), FAR, S, 8e-6))
+    damaged[14 + bit // 8] ^= 0x80 >> bit % 8
+    tape.put(S, 12e-6, damaged, False)
+    first, second = film_of(PATH, tape.seen, [Socket("server", "", 1060)])
+    assert (first.fate, second.fate) == (fates.FORWARDED, fates.DROPPED)
+    assert second.cause == 0 and second.datagram == first.datagram and second.words == first.words
+    assert second.why.startswith("1 bit flipped on the way; ") and end in second.why
 
 
 def test_what_nobody_saw_leave_is_told_as_such():

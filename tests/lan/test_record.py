@@ -172,7 +172,7 @@ def test_a_wire_that_delays_and_flips_a_bit_of_every_frame():
     assert len(film) == 10 and len(came) > 5
     for flight in came:
         assert flight.arrived - flight.left >= 0.005 and flight.fate == fates.DROPPED
-        assert flight.why.startswith("damaged on the way: 1 bit(s) differ; its checksum is wrong")
+        assert flight.why.startswith("1 bit flipped on the way; its checksum is wrong")
 
 
 def test_a_kernel_that_tells_nothing_of_its_sockets(path, monkeypatch):

@@ -7,6 +7,8 @@ import dataclasses
 import socket
 import struct
 
+from udplab.kit.header import total
+
 UDP, ICMP, IGMP, ICMPV6, FRAGMENT = 17, 1, 2, 58, 44  # protocol numbers (IANA; RFC 8200 section 4)
 ETHERNET = 14  # bytes of Ethernet's header: target, source, type
 MLD, NDP = (130, 131, 132, 143), (133, 134, 135, 136, 137)  # ICMPv6 types (RFC 3810, RFC 4861)
@@ -42,6 +44,7 @@ class Packet:
     offset: where in the datagram its body starts, in bytes; more: whether further fragments follow
     whole: whether no router may cut it
     body: what follows the IP header
+    intact: whether the checksum of its IPv4 header fits (RFC 791); IPv6 has none
     """
 
     kind: str
@@ -56,6 +59,7 @@ class Packet:
     more: bool = False
     whole: bool = False
     body: bytes = b""
+    intact: bool = True
 
     @property
     def key(self) -> tuple[str, str, int, int]:
@@ -127,6 +131,7 @@ def _parse_ipv4(data, to):
         more,
         bool(fragment & 0x4000),
         data[header:length],
+        total(data[:header]) == 0xFFFF,
     )
 
 

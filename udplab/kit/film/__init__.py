@@ -94,24 +94,24 @@ def film_of(
     found = _Packets()
     flown = list(_flown(hosts, seen))
     flown = sorted([*flown, *_own(flown, found, reads)], key=_in_time)
-    packets = [found[data] for *_, data, _ in flown]
-    flights = [_flight(packet, *each) for packet, each in zip(packets, flown, strict=True)]
+    sent, came = ([found[each[which]] for each in flown] for which in (4, 5))
+    flights = [_flight(packet, *each) for packet, each in zip(sent, flown, strict=True)]
     arriving, leaving = collections.defaultdict(list), collections.defaultdict(list)
     for number, each in enumerate(flights):
         leaving[each.source[0]].append(number)
         if each.arrived is not None:
             arriving[each.target[0]].append(number)
     for host in hosts:
-        Judge(host, flights, packets, arriving[host.name], leaving[host.name]).judge(
+        Judge(host, flights, sent, came, arriving[host.name], leaving[host.name]).judge(
             None if sockets is None else [each for each in sockets if each.host == host.name],
             [read for read in reads if read.host == host.name],
             [time for time, name in errors if name == host.name],
         )
-    _number(flights, packets)
+    _number(flights, sent)
     return Film(nodes, links, flights, list(notes)).from_zero()
 
 
-def _flight(packet, source, target, left, arrived, _data, why):
+def _flight(packet, source, target, left, arrived, _sent, _came, why):
     fate = fates.LOST if arrived is None else fates.ARRIVED
     part = packet.offset, len(packet.body)
     return Flight(packet.kind, frames.words(packet), packet.size, source, target, left, arrived, fate, why, part=part)
@@ -126,8 +126,8 @@ def _own(flown, found, reads):
     fresh = (each for each in reads if each.time is None or each.time >= start)
     read = collections.Counter((each.host, each.size, bytes(each.data[:SHOWN])) for each in fresh)
     came, sent = collections.Counter(), {}
-    for source, target, left, arrived, data, _ in flown:
-        packet = found[data]
+    for source, target, left, arrived, data, came_as, _ in flown:
+        packet = found[came_as]
         if packet.ports and not packet.in_pieces and read:
             payload = len(packet.body) - 8, packet.body[8 : 8 + SHOWN]
             came[target[0], *payload] += arrived is not None
@@ -135,7 +135,7 @@ def _own(flown, found, reads):
                 sent.setdefault((source[0], *payload), {})[left] = source, data
     for key, departures in sent.items():
         for left, (source, data) in sorted(departures.items())[: max(read[key] - came[key], 0)]:
-            yield source, source, left, left, data, "its own copy"
+            yield source, source, left, left, data, data, "its own copy"
 
 
 def _in_time(flown):
@@ -187,7 +187,7 @@ def latest(departures: Sequence[float], arrivals: Sequence[float]) -> list[int |
 
 
 def _flown(hosts, seen):
-    """Yield (source, target, left, arrived or None, data, words) for each frame on each link."""
+    """Yield (source, target, left, arrived or None, bytes as they left, as they arrived, words) for each frame."""
     links = collections.defaultdict(dict)
     for host in hosts:
         for interface in host.interfaces:
@@ -219,7 +219,7 @@ def _to(end, ends, sent, sighted):
             if number is None:
                 strange.append((arrived, data, departures))
             else:
-                yield departures[number][1], end, departures[number][0], arrived, data, ""
+                yield departures[number][1], end, departures[number][0], arrived, data, data, ""
         unmatched = sorted(set(range(len(departures))) - set(matched))
         missing += [(*departures[number], data) for number in unmatched
                     if end in _wanted(ends, departures[number][1], data)]  # fmt: skip
@@ -247,20 +247,21 @@ def _damaged(end, ends, missing, strange):
     for arrived, data, equal in sorted(strange):
         before = [each for each in equal if each[0] <= arrived]
         if before:
-            yield before[-1][1], end, before[-1][0], arrived, data, "a second copy"
+            yield before[-1][1], end, before[-1][0], arrived, data, data, "a second copy"
             continue
         near = {number for half in _halves(data) for number in halves[half][-64:]} - gone
         near = {n: _differing(missing[n][2], data) for n in near if missing[n][0] <= arrived}
         best = min(near, key=lambda number: (near[number], -number), default=None)
         if best is not None and near[best] <= DAMAGE:
             gone.add(best)
-            left, source, _ = missing[best]
-            yield source, end, left, arrived, data, f"damaged on the way: {near[best]} bit(s) differ"
+            left, source, sent = missing[best]
+            bits = f"{near[best]} bit{'s' * (near[best] > 1)}"
+            yield source, end, left, arrived, sent, data, f"{bits} flipped on the way"
         else:
-            yield _by_address(ends, end, data), end, arrived, arrived, data, "nobody saw it leave"
+            yield _by_address(ends, end, data), end, arrived, arrived, data, data, "nobody saw it leave"
     for number, (left, source, data) in enumerate(missing):
         if number not in gone:
-            yield source, end, left, None, data, "lost on the link"
+            yield source, end, left, None, data, data, "lost on the link"
 
 
 def _halves(data):

@@ -39,7 +39,8 @@ class Sent:
 class Hop:
     """What a model says of one frame on one link.
 
-    size: bytes of the IP packet; at: the step in which it leaves, None for the one after the hop before it
+    size: bytes of the IP packet; at: the step in which it leaves, None for when the hop before it has ended
+    steps: how long it takes, in steps of 10 µs
     kind, words, fate, why, datagram, part: as in `flight.Flight`
     """
 
@@ -51,6 +52,7 @@ class Hop:
     fate: str = fates.FORWARDED
     why: str = ""
     at: float | None = None
+    steps: float = 1
     datagram: int = 1
     part: tuple[int, int] | None = None
 
@@ -101,17 +103,30 @@ def _flown(equal, times, why):
 
 
 def model(hosts: Iterable, hops: Iterable[Hop], reason: str, switched: bool = False) -> Film:
-    """Return the Film that a model predicts: `hops`, a list of `Hop`, one after another, 10 µs each.
+    """Return the Film that a model predicts: `hops`, a list of `Hop`, one after another.
 
     hosts: a plan, as in `film.network_of`; reason: why this is not measured, in words
     """
-    flights, at = [], -1
+    timed, ended = [], 0
     for hop in hops:
-        at = at + 1 if hop.at is None else hop.at
+        at = ended if hop.at is None else hop.at
+        ended = at + hop.steps
+        timed.append((at, ended, hop))
+    timed.sort(key=lambda each: each[0])
+    flights = []
+    for number, (at, ended, hop) in enumerate(timed):
+        before = [earlier for earlier in range(number) if _continues(hop, timed[earlier][2])]
         flights.append(
             Flight(hop.kind, hop.words or f"{hop.kind}, {hop.size} bytes", hop.size, (hop.source, ""), (hop.target, ""),
-                   at * STEP, None if hop.fate == fates.LOST else (at + 1) * STEP, hop.fate, hop.why, None,
-                   hop.datagram, hop.part or (0, hop.size - 20))
+                   at * STEP, None if hop.fate == fates.LOST else ended * STEP, hop.fate, hop.why, None,
+                   hop.datagram, hop.part or (0, hop.size - 20), before[-1] if before else None)
         )  # fmt: skip
-    flights.sort(key=lambda each: each.left)
     return Film(*network_of(hosts, switched), flights, predicted=reason or "no measurement")
+
+
+def _continues(hop, before):
+    """Return whether a hop goes on with a datagram, or a piece of it, where another has brought it, or complains."""
+    if before.target != hop.source or abs(before.datagram) != abs(hop.datagram):
+        return False
+    (start, length), (begin, size) = before.part or (0, before.size), hop.part or (0, hop.size)
+    return hop.datagram < 0 or (start <= begin and begin + size <= start + length)

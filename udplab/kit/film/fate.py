@@ -44,18 +44,20 @@ def earliest(arrivals: Sequence[float], reads: Iterable[float]) -> list[int | No
 class Judge:
     """Writes into `flights` what became of those that arrived at `host`.
 
-    packets: for each flight its `frames.Packet`; arrivals, departures: the numbers of the host's flights
+    sent, packets: for each flight its `frames.Packet` as it left, and as it arrived
+    arrivals, departures: the numbers of the host's flights
     """
 
     def __init__(
         self,
         host: Any,
         flights: list[fates.Flight],
+        sent: list[frames.Packet],
         packets: list[frames.Packet],
         arrivals: Iterable[int],
         departures: Sequence[int],
     ) -> None:
-        self.host, self.flights, self.packets = host, flights, packets
+        self.host, self.flights, self.sent, self.packets = host, flights, sent, packets
         self.arrivals = sorted(arrivals, key=lambda number: flights[number].arrived)
         self.departures = departures
         self.macs = {bytes.fromhex(each.mac.replace(":", "")) for each in host.interfaces}
@@ -85,6 +87,12 @@ class Judge:
             packet = self.packets[number]
             if not (packet.to[:1] and packet.to[0] & 1) and packet.to not in self.macs:
                 self.set(number, fates.IGNORED, "not for this host's interface")
+            elif not packet.intact:
+                self.set(
+                    number,
+                    fates.DROPPED,
+                    "the checksum of its IP header is wrong, so the kernel drops it without a word",
+                )
             elif packet.version == 0:
                 mine = packet.target in self.addresses or packet.kind != "ARP"
                 self.set(number, *((fates.TAKEN, "") if mine else (fates.IGNORED, "it is not asked")))
@@ -113,7 +121,7 @@ class Judge:
         ]
         events += [(self.flights[n].left, 1, n) for n in self.departures]
         for _, leaves, number in sorted(events):
-            packet = self.packets[number]
+            packet = (self.sent if leaves else self.packets)[number]
             if not packet.version or packet.kind in ("IGMP", "MLD", "NDP"):  # no router passes these on
                 continue
             if not leaves:
