@@ -4,6 +4,7 @@ import argparse
 import copy
 import dataclasses
 import errno
+import html
 import math
 import os
 import signal
@@ -734,6 +735,9 @@ def fates(film):
     return [(flight.kind, flight.target[0], flight.fate) for flight in film]
 
 
+LINK = "router1--router2"
+
+
 @pytest.mark.parametrize("where", ["no LAN", pytest.param("LAN", marks=needs_lan)])
 def test_the_stage_is_played_by_hand(monkeypatch, where):
     if where == "no LAN":
@@ -750,6 +754,28 @@ def test_the_stage_is_played_by_hand(monkeypatch, where):
     assert fates(played.stage.film)[-1] == ("ICMP", "client", "pending error"), "the second router speaks"
     played.heard({"type": "slide", "name": "MTU", "link": "router2--server", "value": 1428})
     assert [fate for *_, fate in fates(played.stage.film)] == ["forwarded", "forwarded", "delivered"]
+    assert "Before: 1400 bytes over links of 1500, 1500, 1280, " in played.words.value
+    played.delay.value = 5
+    assert all(flight.arrived - flight.left >= 0.005 for flight in played.stage.film)
+    played.heard({"type": "press", "name": "router1--router2"})
+    assert played.stage.pressed == ["router1", "router1--router2"] and "Flip no bit" in played.stage.buttons[LINK]
+    _, damaged, *rest = played.stage.film
+    assert "1 bit flipped on the way" in damaged.why and [damaged, *rest][-1].fate == "dropped"
+    assert "Predicted: the server's kernel drops it: a checksum is wrong" in html.unescape(played.words.value)
+    played.heard({"type": "press", "name": "router1--router2"})
+    assert [fate for *_, fate in fates(played.stage.film)] == ["forwarded", "forwarded", "delivered"]
+
+
+@pytest.mark.parametrize("noisy", [[0], [1], [2], [0, 2]])
+@pytest.mark.parametrize("size", [1000, 3000])
+def test_a_flipped_bit_is_found_where_it_is_predicted_to_be(size, noisy):
+    """By the prediction's film; what the kernel does is seen in `test_mtu_lan`."""
+    film = films.predict_film([1500, 1400, 1280], [size], "allow", noisy=noisy, reason="for a test")
+    at_server = [each for each in film if each.target[0] == "server"]
+    assert {each.fate for each in at_server} == {"dropped"} and "checksum" in at_server[-1].why
+    assert all(each.cause is not None for each in at_server)
+    flipped = {each.source[0] for each in film if "1 bit flipped" in each.why}
+    assert flipped == {("client", "router1", "router2")[link] for link in noisy}
 
 
 @pytest.mark.parametrize("error", [lan.LanError(NO_LAN), PermissionError(errno.EPERM, NO_LAN)])

@@ -12,7 +12,7 @@ from udplab.kit import frames
 from udplab.kit.server import Server
 from udplab.kit.sockets import HEADERS, LARGEST, PORT
 from udplab.loopback import listing as loopback
-from udplab.mtu import experiments, hosts, journeys, listing, messages, probing, six
+from udplab.mtu import experiments, films, hosts, journeys, listing, messages, probing, six
 
 FOUR = [1472, 1472, 1372, 1372]
 
@@ -155,6 +155,25 @@ def test_journeys_are_as_predicted(mtus):
         for dont_fragment in (True, False):
             for black_hole in (True, False):
                 as_predicted(journeys.travel(mtus, size, dont_fragment, black_hole))
+
+
+@needs_lan
+@pytest.mark.parametrize("noisy", [[0], [1], [2], [0, 2]])
+@pytest.mark.parametrize("size", [100, 3000])
+def test_a_flipped_bit_never_arrives(size, noisy):
+    """The film's own verdict on each frame, against what the next host sent on and what the server's socket got."""
+    film, hosts = films.film((1500, 1400, 1280), [size], "allow", noisy=noisy), ["client", "router1", "router2"]
+    flipped = [each for each in film if "1 bit flipped" in each.why]
+    assert {each.source[0] for each in flipped} <= {hosts[link] for link in noisy}
+    assert sum(each.source[0] == hosts[noisy[0]] for each in film) == sum(
+        each.source[0] == hosts[noisy[0]] for each in flipped
+    )
+    assert not any(each.fate == "delivered" for each in film)
+    continued = {each.cause for each in film}
+    for number, each in enumerate(film):
+        if each.target[0] != "server":
+            assert (number in continued) is (each.fate == "forwarded")
+            assert each.fate == "forwarded" or "IP header" in each.why
 
 
 @needs_lan

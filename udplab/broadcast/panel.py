@@ -13,7 +13,7 @@ from udplab.broadcast.plots import by_switch
 from udplab.kit import picture
 from udplab.kit.compared import compared
 from udplab.kit.film.stage import Stage
-from udplab.kit.playground import choice, gone, tick
+from udplab.kit.playground import before, choice, gone, tick
 from udplab.kit.sockets import PORT
 
 DESTINATIONS = {
@@ -39,7 +39,7 @@ class WhoHears:
         self.port = choice("port", [PORT, PORT + 1], LABELS)
         self.permission = tick("SO_BROADCAST is set", True, LABELS)
         self.sender, self.binds = "alice", dict.fromkeys((*NAMES, *BEYOND, "router"), EVERY)
-        self.words = ""
+        self.words = self.before = ""
         self.text = widgets.HTML()
         self.stage = Stage(self.send())
         self.stage.on(self.pressed)
@@ -68,7 +68,8 @@ class WhoHears:
         film, heard = both.result
         verdict = both.map(operator.itemgetter(1)).verdict
         self.words = f"{self.sender} sends to {heard.destination}\nheard by: {heard.words}\n{verdict}"
-        self.text.value = f'<pre role="status">{html.escape(self.words)}</pre>'
+        self.text.value = f'<pre role="status">{html.escape(self.words)}{before(self.before)}</pre>'
+        self.before = f"{self.sender} to {heard.destination}, heard by: {heard.words}"
         nodes = [dataclasses.replace(node, addresses=self.lines(node)) for node in film.nodes]
         return dataclasses.replace(film, nodes=tuple(nodes), predicted=both.reason)
 

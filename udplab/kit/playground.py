@@ -42,6 +42,11 @@ def tick(words: str, value: bool = False, label: str = LABELS) -> widgets.Checkb
     return widgets.Checkbox(value, description=words, **look(label))
 
 
+def before(words: str) -> str:
+    """Return a line of HTML, in grey, that says how it was before the last change; "" where nothing was."""
+    return f'\n<span class="udplab-before">Before: {html.escape(words)}</span>' if words else ""
+
+
 def gone() -> widgets.HTML:
     """Return the line that says beforehand what to do after a restart, of which a page need not know."""
     return widgets.HTML("<small>Nothing moves? Then its kernel has gone: run this cell again.</small>")

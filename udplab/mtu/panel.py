@@ -7,14 +7,15 @@ import ipywidgets as widgets
 from udplab.kit import picture
 from udplab.kit.film.ladder import ladder
 from udplab.kit.film.stage import Stage
-from udplab.kit.film.story import story
-from udplab.kit.playground import gone, tick
+from udplab.kit.film.story import summary
+from udplab.kit.playground import before, gone, tick
 from udplab.kit.slider import Slider
 from udplab.kit.sockets import HEADERS, LARGEST
 from udplab.mtu import films, plots_of_fragments
 from udplab.mtu.journeys import predict_journey
 
 LINKS = {"client--router1": 1500, "router1--router2": 1400, "router2--server": 1280}  # and the MTUs they start with
+ROUTERS = "router1", "router2"
 NARROWEST, WIDEST = 576, 1500  # bytes
 
 
@@ -26,23 +27,25 @@ def journeys():
 class Journeys:
     """A stage on which a datagram's film starts whenever something is changed.
 
-    On the stage: the MTU of each link, and the routers, which fall silent (send no ICMP) when they are pressed. Beside
-    it: the payload, and don't-fragment. Each film is of a new path, so that no kernel has heard of it before.
+    On the stage: the MTU of each link; the links, which flip a bit of each packet to the server when they are pressed;
+    and the routers, which fall silent (send no ICMP). Beside it: the payload, don't-fragment, and how long each link
+    takes. Each film is of a new path, so that no kernel has heard of it before.
     """
 
     def __init__(self):
-        self.mtus, self.silent = dict(LINKS), set()
+        self.mtus, self.pressed, self.before = dict(LINKS), set(), ""
         self.size = Slider("payload", 3000, 0, LARGEST, "bytes")
         self.whole = tick("don't fragment", label="0")
+        self.delay = Slider("delay of each link", 0, 0, 50, "ms")
         self.words = widgets.HTML()
         self.stage = Stage(self.film(), sliders=self.sliders(), buttons=self.buttons())
         self.tell()
         self.stage.on(self.heard)
-        for control in (self.size, self.whole):
+        for control in (self.size, self.whole, self.delay):
             # In turn with what comes from the stage: each film with its own words.
             self.stage.follow(control, self.play)
         self.widget = widgets.VBox(
-            [self.size, self.whole, self.stage, self.words, gone()], layout={"max_width": "900px"}
+            [self.size, self.delay, self.whole, self.stage, self.words, gone()], layout={"max_width": "900px"}
         )
 
     def _repr_mimebundle_(self, **options):
@@ -60,19 +63,20 @@ class Journeys:
         ]
 
     def buttons(self):
-        """Return what pressing a router does."""
-        return {
-            name: f"Let {name} speak again" if name in self.silent else f"Silence {name}: it sends no ICMP"
-            for name in ("router1", "router2")
-        }
+        """Return what pressing a router or a link does."""
+        does = {name: (f"Silence {name}: it sends no ICMP", f"Let {name} speak again") for name in ROUTERS}
+        for link in LINKS:
+            way = link.replace("--", " to ")
+            does[link] = f"Flip a bit of each packet from {way}", f"Flip no bit from {way}"
+        return {name: words[name in self.pressed] for name, words in does.items()}
 
     def heard(self, event):
         """Do what the reader has done on the stage."""
         if event["type"] == "slide":
             self.mtus[event["link"]] = int(event["value"])
         else:
-            self.silent ^= {event["name"]}
-            self.stage.pressed, self.stage.buttons = sorted(self.silent), self.buttons()
+            self.pressed ^= {event["name"]}
+            self.stage.pressed, self.stage.buttons = sorted(self.pressed), self.buttons()
         self.play()
 
     def play(self, _change=None):
@@ -84,17 +88,25 @@ class Journeys:
         """Return what is predicted for the settings as they are."""
         links, whole = list(self.mtus.values()), self.whole.value
         stuck = next((number for number, mtu in enumerate(links) if self.size.value + HEADERS > mtu), 0)
-        return predict_journey(links, self.size.value, whole, f"router{stuck}" in self.silent)
+        return predict_journey(links, self.size.value, whole, f"router{stuck}" in self.pressed)
+
+    def noisy(self):
+        """Return the numbers of the links that flip a bit."""
+        return [number for number, link in enumerate(LINKS) if link in self.pressed]
 
     def film(self):
         """Return the film of a datagram with the settings as they are."""
         journey = self.journey()  # of the routers only the one that cannot pass it on has something to say
         choice = "forbid" if journey.dont_fragment else "allow"
-        return films.film(journey.mtus, [journey.size], choice, journey.black_hole)
+        more = journey.black_hole, self.delay.value / 1000, self.noisy()
+        return films.film(journey.mtus, [journey.size], choice, *more)
 
     def tell(self):
-        """Say below the stage how it ended, and how it was predicted to end."""
+        """Say below the stage how it ended, how it was predicted to end, and how the film before it ended."""
         journey = self.journey()
-        sent = f"{journey.size} bytes over links of {', '.join(map(str, journey.mtus))}"
-        ended, predicted = story(self.stage.film).splitlines()[-1], plots_of_fragments.ending(journey)
-        self.words.value = f"<pre>{html.escape(f'{sent}: {ended}')}\nPredicted: {html.escape(predicted)}.</pre>"
+        sent = f"{journey.size} bytes over links of {', '.join(map(str, journey.mtus))}, {self.delay.value} ms each"
+        flipped = [f", a bit flipped on the {('first', 'second', 'third')[link]}" for link in self.noisy()]
+        ended = f"{sent}{''.join(flipped)}: {summary(self.stage.film)}"
+        told = f"{ended}\nPredicted: {plots_of_fragments.ending(journey, self.noisy())}."
+        self.words.value = f"<pre>{html.escape(told)}{before(self.before)}</pre>"
+        self.before = ended

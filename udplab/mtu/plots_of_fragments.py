@@ -60,9 +60,13 @@ def stopped(each):
     return None if each.arrived else sum(map(bool, each.links))
 
 
-def ending(each):
-    """Return a line that says how a journey ended."""
+def ending(each, noisy=()):
+    """Return a line that says how a journey ends; noisy: the numbers of the links on which a bit is flipped."""
     place = stopped(each)
+    found = [f"router{link + 1}" if link + 1 < len(each.mtus) else "the server" for link in noisy if each.links[link]]
+    if found:
+        whole = "the server's kernel drops it" if each.arrived else ending(each)
+        return f"{whole}: a checksum is wrong; where the bit is in the IP header, {found[0]} drops it"
     if each.arrived:
         return "the server got it"
     if place == 0:

@@ -67,10 +67,17 @@ function frame(parent, length, shape, colour, label) {
   if (size > 7) draw(parent, "text", { y: 0.35 * size, style: `font-size: ${size}px` }, label);
 }
 
+// What has come to a node, as marks: see KEY.
+function marks(found) {
+  const counts = [["✓", found.in], ["✗", found.dead], ["–", found.out]].filter(([, count]) => count);
+  return counts.map(mark => mark.join(" ")).join("  ");
+}
+
 // The picture of a scene: `show(time)` puts everything where it is at that time of the film.
 class Picture {
-  constructor(svg, scene) {
+  constructor(svg, scene, before) {
     this.scene = scene;
+    this.before = before; // node -> the marks with which the film before this one ended
     svg.replaceChildren();
     svg.setAttribute("viewBox", `0 0 1000 ${scene.height}`);
     svg.setAttribute("aria-label", `Network: ${scene.nodes.map(node => node.name).join(", ")}`);
@@ -87,7 +94,8 @@ class Picture {
     draw(this.links, "line", { x1, y1, x2, y2, class: "link" });
     if (text) draw(this.links, "text", { x, y: y + 40, class: "small shadow" }, text);
     this.pressable[name] = () => {
-      const spot = draw(this.nodes, "g", { class: "handle", transform: `translate(${x} ${y})` });
+      const spot = draw(this.nodes, "g", { class: "handle", transform: `translate(${x} ${y - 40})` });
+      draw(spot, "path", { d: "M0 15V40" }); // it stands beside its link, out of the way of what moves there
       draw(spot, "rect", { x: -15, y: -15, width: 30, height: 30, rx: 15 });
       draw(spot, "text", { y: 6 }, "✎");
       return spot;
@@ -124,7 +132,8 @@ class Picture {
       const spot = along(corners, end === "lost" ? 0.5 : 1).map(Math.round).join(" ");
       crosses[spot] = (crosses[spot] ?? 0) + 1;
     }
-    for (const [name, here] of Object.entries(found)) this.tell(this.places[name], here);
+    for (const [name, here] of Object.entries(found)) this.tell(name, here);
+    this.ended = Object.fromEntries(Object.entries(found).map(([name, here]) => [name, marks(here)]));
     this.bury(crosses);
     this.remark(time);
   }
@@ -167,11 +176,15 @@ class Picture {
   }
 
   // What has come to a node, and what waits there.
-  tell({ x, y, half, side, tall, spot }, found) {
+  tell(name, found) {
+    const { x, y, half, side, tall, spot } = this.places[name];
     if (!this.fresh(spot, found)) return;
-    const marks = [["✓", found.in], ["✗", found.dead], ["–", found.out]].filter(([, count]) => count);
+    const now = marks(found), before = this.before?.[name];
     let row = y + side * (tall + 15) + 5;
-    if (marks.length) draw(spot, "text", { x, y: row, class: "shadow" }, marks.map(mark => mark.join(" ")).join("  "));
+    if (now || before) {
+      const line = draw(spot, "text", { x, y: row, class: "shadow" }, now);
+      if (before) draw(line, "tspan", { class: "before" }, `${now && "  "}(${before})`);
+    }
     for (const [place, words] of Object.entries(WAITING).filter(([name]) => found[name])) {
       row += side * 25;
       const few = found[place].slice(0, Math.max(2, Math.floor(half / 14.5))).map(each => this.scene.flights[each]);

@@ -53,7 +53,7 @@ class Stage {
     this.svg = draw(this.area, "svg", { role: "group" });
     this.bar();
     this.caption = html(this.root, "p", { className: "caption" });
-    html(this.root, "p", { className: "key", textContent: KEY });
+    this.key = html(this.root, "p", { className: "key" });
     this.told = html(this.root, "p", { className: "told", role: "status" });
     this.playing = false;
     this.asked = this.last = this.spoken = 0;
@@ -87,7 +87,9 @@ class Stage {
   begin() {
     const focused = this.root.querySelector(":focus")?.getAttribute("aria-label");
     this.scene = this.model.get("_scene");
-    this.picture = new Picture(this.svg, this.scene);
+    this.picture?.show(Infinity);
+    this.picture = new Picture(this.svg, this.scene, this.picture?.ended);
+    this.key.textContent = this.picture.before ? `${KEY}    (grey): how it was before` : KEY;
     this.buttons = {};
     this.end = this.slider.max = this.scene.knots.at(-1)[1];
     const why = this.scene.predicted;
@@ -112,6 +114,7 @@ class Stage {
       if (!picture.pressable[name]) continue;
       const spot = words[name] ??= this.press(picture.pressable[name](), name);
       spot.setAttribute("aria-label", does);
+      (spot.querySelector("title") ?? draw(spot, "title")).textContent = does;
       spot.setAttribute("aria-pressed", this.model.get("pressed").includes(name));
     }
   }
