@@ -1,8 +1,11 @@
 """The arithmetic and the report of the benchmarks. The benchmarks themselves are no tests."""
 
 import pytest
-from benchmarks import report, rounds
+from benchmarks import captures, report, rounds
 from benchmarks.rounds import Line
+
+from udplab.kit.film import film_of
+from udplab.kit.film import flight as fates
 
 
 def test_contenders_take_turns_and_the_first_round_does_not_count():
@@ -41,6 +44,11 @@ def test_a_time_has_the_unit_that_suits_it(value, text):
     assert rounds.seconds(value) == text
 
 
+@pytest.mark.parametrize(("text", "value"), [("395ms", 0.395), ("3.21s", 3.21), ("1m 02s", 62)])
+def test_the_times_that_uv_tells_are_read(text, value):
+    assert rounds.lasted(text) == pytest.approx(value)
+
+
 def test_only_what_is_between_the_markers_is_replaced():
     text = f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n"
     once = report.replace(text, "new")
@@ -69,3 +77,14 @@ def test_lines_with_a_goal_are_shown_first():
     assert report.goals(["left out", Line("x", "1 s", "2 s", [0.5]), aimed]).splitlines()[2:] == [
         "| aimed | 1 s | 2 s | 0.50 (0.50 to 0.50) | at most 1: met |"
     ]
+
+
+def test_a_figure_may_be_compared_with_nothing():
+    line = rounds.alone("x", [0.1, 0.3, 0.2])
+    assert report.table([line]).splitlines()[-1] == "| x | 200 ms (150 ms to 250 ms) |  |  |  |"
+
+
+def test_captures_made_up_become_a_film_of_as_many_flights():
+    film = film_of(captures.PATH, *captures.captured(10))
+    assert [flight.fate for flight in film] == [fates.FORWARDED, fates.DELIVERED] * 5
+    assert all(flight.taken for flight in film if flight.fate == fates.DELIVERED)

@@ -8,9 +8,17 @@ Every result is a ratio within one run: see `rounds`. No part is a test.
 
 import sys
 
-from . import growth, lan, lessons, measuring, report, server
+from . import growth, lan, lessons, measuring, pictures, report, server, start
 
-PARTS = {"server": server, "measuring": measuring, "lan": lan, "lessons": lessons, "growth": growth}
+PARTS = {
+    "server": server,
+    "measuring": measuring,
+    "lan": lan,
+    "pictures": pictures,
+    "lessons": lessons,
+    "start": start,
+    "growth": growth,
+}
 
 
 def main(names):

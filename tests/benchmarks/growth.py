@@ -1,9 +1,16 @@
-"""Part 5: how the cost grows with the work. The "ratio" here is the exponent b of cost = a * work**b: 1 is linear."""
+"""Part 7: how the cost grows with the work. The "ratio" here is the exponent b of cost = a * work**b: 1 is linear."""
 
+import contextlib
 import re
 import time
 
+import nbformat
+from jupyter_client import KernelManager
+
 from udplab import lan
+from udplab.__main__ import NOTEBOOKS
+from udplab.kit.film import film_of
+from udplab.kit.film.scene import scene
 from udplab.kit.server import KEPT, Server
 from udplab.kit.sockets import udp_socket
 from udplab.loopback import experiments as loopback_experiments
@@ -11,6 +18,8 @@ from udplab.loopback import listing as loopback
 from udplab.retry import experiments as retry_experiments
 from udplab.retry import policies
 
+from .captures import PATH, captured
+from .lessons import CACHED, imports_of
 from .rounds import ROUNDS, Line, exponent, interleaved, megabytes, quartiles, ratios, seconds
 from .servers import SIZE
 from .workers import compiled_reference, core, output, python, worker
@@ -18,6 +27,8 @@ from .workers import compiled_reference, core, output, python, worker
 TITLE = "Growth"
 LINEAR = ("at most", 1.1)
 FLAT = ("at most", 1.05)
+FLIGHTS = [10**power for power in range(1, 6)]
+KERNELS, LESSON = [1, 5, 30], "2-1-loopback"
 
 
 def measure():
@@ -26,18 +37,31 @@ def measure():
             yield grown("round trips", round_trips(server), [10**power for power in range(2, 7)])
         yield grown("records of the log, to read them", reading(), [10, 100, KEPT])
         yield grown("requests with retries, half of them lost", requests, [100, 1000, 10_000])
+        seen = {count: captured(count) for count in FLIGHTS}
+        yield grown("flights, to make a film of captures", lambda count: film_of(PATH, *seen[count]), FLIGHTS)
+        films = {count: film_of(PATH, *captures) for count, captures in seen.items()}
+        yield grown("flights, to lay out the film's scene", lambda count: scene(films[count]), FLIGHTS)
     if reason := lan.unavailable():
         yield f"This machine has no LAN: {reason}."
     else:
-        yield grown("hosts on a switch", switch, [10, 30, 100])
+        yield grown("hosts on a switch", switch, [2, 22, 253])
+        yield grown("links of a chain", chain, [1, 8, 64])
         lan.stop()
+    memory = zip(*(kernels() for _ in range(ROUNDS)), strict=True)
+    what = f"memory of kernels with the imports of `{LESSON}`"
+    yield fitted(what, dict(zip(KERNELS, memory, strict=True)), megabytes)
     yield from flat()
 
 
 def grown(what, work, sizes):
-    """Do the work in all sizes; return a `Line` with the exponent of each round."""
-    results = interleaved({size: lambda size=size: timed(work, size) for size in sizes})
-    ends = [f"{seconds(quartiles(results[size])[1])} for {size:,}" for size in (sizes[-1], sizes[0])]
+    """Do the work in all sizes; return a `Line` about the time."""
+    return fitted(what, interleaved({size: lambda size=size: timed(work, size) for size in sizes}))
+
+
+def fitted(what, results, unit=seconds):
+    """Return a `Line` with the exponent of each round. results: {size: [cost in each round]}, the smallest first."""
+    sizes = list(results)
+    ends = [f"{unit(quartiles(results[size])[1])} for {size:,}" for size in (sizes[-1], sizes[0])]
     exponents = [exponent(sizes, costs) for costs in zip(*results.values(), strict=True)]
     return Line(what, *ends, exponents, LINEAR)
 
@@ -78,6 +102,40 @@ def requests(count):
 def switch(hosts):
     with lan.switch(*(f"host{number}" for number in range(hosts))):
         pass
+
+
+def chain(links):
+    with lan.path([1500] * links):
+        pass
+
+
+def kernels():
+    """Start kernels and run the imports of a lesson in each; return the bytes of memory of as many as in `KERNELS`."""
+    imports = imports_of(nbformat.read(NOTEBOOKS / f"{LESSON}.ipynb", as_version=4)).cells[-1].source
+    running, used = [], []
+    with contextlib.ExitStack() as stack:
+        for number in KERNELS:
+            new = [stack.enter_context(kernel()) for _ in range(number - len(running))]
+            for _, client in new:
+                client.wait_for_ready(timeout=120)
+                client.execute(imports, reply=True, timeout=120)
+            running += new
+            used.append(sum(resident(manager.provisioner.pid) for manager, _ in running))
+    return used
+
+
+@contextlib.contextmanager
+def kernel():
+    """Yield (manager, client) of a kernel that is about to start, as jupyter_client's documentation has it."""
+    manager = KernelManager()
+    manager.start_kernel(cwd=NOTEBOOKS, env=CACHED)
+    client = manager.blocking_client()
+    client.start_channels()
+    try:
+        yield manager, client
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
 
 
 def flat():

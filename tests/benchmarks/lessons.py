@@ -1,4 +1,4 @@
-"""Part 4: how long the lessons, their validation and their programs take."""
+"""Part 5: how long the lessons, their validation and their programs take."""
 
 import copy
 import importlib.util

@@ -15,14 +15,14 @@ def table(lines, column="ratio"):
     """Return a Markdown table of the lines."""
     rows = [f"| | udplab | other | {column} (quartiles) | goal |", "|---|--:|--:|--:|---|"]
     for line in lines:
-        low, median, high = quartiles(line.ratios)
-        goal = ""
+        goal = ratio = ""
+        if line.ratios:
+            low, median, high = map(short, quartiles(line.ratios))
+            ratio = f"{median} ({low} to {high})"
         if line.goal:
             kind, limit = line.goal
             goal = f"{kind} {limit:g}: {'met' if met(line) else '**missed**'}"
-        rows.append(
-            f"| {line.what} | {line.ours} | {line.theirs} | {short(median)} ({short(low)} to {short(high)}) | {goal} |"
-        )
+        rows.append(f"| {line.what} | {line.ours} | {line.theirs} | {ratio} | {goal} |")
     return "\n".join(rows)
 
 

@@ -6,6 +6,7 @@ only what was measured in the same round is divided by one another.
 
 import collections
 import math
+import re
 import statistics
 
 ROUNDS = 7
@@ -15,7 +16,7 @@ Line.__doc__ = """One line of a table.
 
 what: words
 ours, theirs: texts with units
-ratios: a number for each round
+ratios: a number for each round; [] where the figure is compared with nothing
 goal: ("at most" or "at least", number) for the median of the ratios, or None
 """
 
@@ -47,6 +48,12 @@ def compare(results, ours, unit, goals, what="{}"):
             yield Line(what.format(name), *middle, ratios(results[ours], values), goals.get(name))
 
 
+def alone(what, values):
+    """Return a `Line` for times that are compared with nothing: their median, and their quartiles behind it."""
+    low, median, high = map(seconds, quartiles(values))
+    return Line(what, f"{median} ({low} to {high})", "", [])
+
+
 def quartiles(values):
     """Return the lower quartile, the median and the upper quartile."""
     return statistics.quantiles(values, n=4, method="inclusive")
@@ -71,6 +78,12 @@ def seconds(value):
         if value * factor >= 1:
             return f"{value * factor:.3g} {unit}"
     return f"{value * 1e6:.3g} µs"
+
+
+def lasted(text):
+    """Return the seconds in a time as uv writes it: "395ms", "3.21s", "1m 02s"."""
+    units = {"m": 60, "s": 1, "ms": 1e-3}
+    return sum(float(number) * units[unit] for number, unit in re.findall(r"([\d.]+)(ms|m|s)", text))
 
 
 def per_second(value):

@@ -7,6 +7,8 @@ this very process and prints their median in seconds. It ends with stdin.
 """
 
 import asyncio
+import collections
+import itertools
 import socket
 import socketserver
 import statistics
@@ -14,8 +16,9 @@ import sys
 import threading
 import time
 
-from udplab.kit.server import Server
+from udplab.kit.server import KEPT, Server
 from udplab.kit.sockets import HOST, MAX_BYTES
+from udplab.kit.words import SHOWN
 from udplab.loopback.listing import respond
 
 SIZE = 32  # bytes of payload
@@ -34,6 +37,22 @@ def bare(ready):
         while True:
             data, peer = sock.recvfrom(MAX_BYTES)
             sock.sendto(respond(data), peer)
+
+
+def noting(ready):
+    """The bare loop, but it keeps the records and counts that `Server` keeps: what these cost by themselves."""
+    log, counts, clock = collections.deque(maxlen=KEPT), collections.Counter(), time.perf_counter
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind((HOST, 0))
+        ready(sock.getsockname())
+        for number in itertools.count(1):
+            data, peer = sock.recvfrom(MAX_BYTES)
+            received = clock()
+            answer = respond(data)
+            sent = clock()
+            sock.sendto(answer, peer)
+            log.append((number, received, peer, data[:SHOWN], len(data), "answered", answer[:SHOWN], sent, ""))
+            counts["answered"] += 1
 
 
 class Handler(socketserver.BaseRequestHandler):
@@ -94,6 +113,7 @@ def trio(ready):
 SERVERS = {
     "udplab": udplab,
     "bare recvfrom loop": bare,
+    "recvfrom loop with the same log and counts": noting,
     "socketserver": standard,
     "ThreadingUDPServer": threading_server,
     "asyncio": asyncio_server,
