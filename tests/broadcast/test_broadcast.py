@@ -624,7 +624,10 @@ def test_a_pressed_host_sends_or_listens_in_another_way(no_lan):
     playground = panel.who_hears()
     press(playground, "dave")
     assert playground.words.startswith("dave sends to 10.0.0.255\nheard by: router")
+    film, words = playground.stage.film, playground.text.value
     playground.action.value = panel.BIND
+    assert (playground.stage.film, playground.text.value) == (film, words), "nothing is sent"
+    assert "Before: alice to 10.0.0.255, heard by: alice, bob, carol, router" in words
     assert playground.stage.buttons["bob"] == "bob listens at: every address. Change it"
     kinds = []
     for _ in panel.BINDS:

@@ -268,6 +268,10 @@ def test_it_stands_still_for_readers_who_ask_for_less_motion(opened):
 
 def test_a_new_film_starts_at_once(opened):
     page = stage(opened, path_film())
+    assert page.locator(".before").count() == 0
+    page.evaluate("scene => window.model.set('_scene', scene)", scenes.scene(path_film()))
+    assert page.locator(".before").all_text_contents() == ["(✓ 1  ✗ 1)"], "how it was before, in grey"
+    assert page.locator(".key").inner_text().endswith("(grey): how it was before")
     page.evaluate("scene => window.model.set('_scene', scene)", scenes.scene(switch_film()))
     assert page.locator("button.play").inner_text() == "❚❚ Pause"
     page.wait_for_function("document.querySelector('.udplab-stage').dataset.time > 1e-6")
@@ -440,8 +444,9 @@ from udplab.kit.slider import Slider
 from udplab.kit.film.composed import Read, Sent, loopback
 film = loopback([Sent(0.0, "client", "server", b"hi")], [Read(3e-5, "server", b"hi", 2)])
 show(film)
-stage, slider = Stage(film, buttons={"server": "Ask the server"}), Slider("number", 5, 1, 9)
-stage.on(lambda event: setattr(stage, "pressed", [event["name"]]))
+delay = {"link": "client--server", "name": "delay", "min": 0, "max": 9, "value": 0}
+stage, slider = Stage(film, buttons={"server": "Ask the server"}, sliders=[delay]), Slider("number", 5, 1, 9)
+stage.on(lambda event: event["type"] == "press" and setattr(stage, "pressed", [event["name"]]))
 display(stage, slider)"""
 
 
@@ -474,5 +479,8 @@ def test_in_jupyterlab(browser, browser_context_args, lab):
     second.locator("[role=button][aria-pressed=true]").wait_for()  # Python was asked, and has answered
     page.get_by_label("number (1 to 9), typed").fill("7")
     page.keyboard.press("Enter")
-    page.locator(".udplab-slider input[type=range]").evaluate("each => each.value === '7'")
+    page.wait_for_function("document.querySelector('.udplab-slider input[type=range]').value === '7'")
+    second.get_by_label("delay of client to server").last.fill("3")
+    page.keyboard.press("Enter")
+    page.wait_for_function("document.querySelector('.slide input[type=range]').value === '3'")
     context.close()

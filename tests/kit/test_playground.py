@@ -40,7 +40,7 @@ def test_it_measures_when_it_is_shown_and_whenever_a_control_moves():
         await rest(panel)
         assert drawn == [([0, 1], 2, None)] and panel.said == "Measured."
         assert bytes(panel.picture.value).startswith(b"\x89PNG")
-        assert panel.text.value == "<pre>3 &lt; 4</pre>"
+        assert panel.text.value == playground.told("3 < 4")
         panel.controls["count"].value = 3
         await rest(panel)
         assert drawn[-1] == ([0, 1, 2], 3, 2), "the last run, with another setting, is shown too"

@@ -1,7 +1,6 @@
 """The playground of lesson 2-4: who hears a datagram, played on the stage."""
 
 import dataclasses
-import html
 import operator
 
 import ipywidgets as widgets
@@ -13,7 +12,7 @@ from udplab.broadcast.plots import by_switch
 from udplab.kit import picture
 from udplab.kit.compared import compared
 from udplab.kit.film.stage import Stage
-from udplab.kit.playground import before, choice, gone, tick
+from udplab.kit.playground import choice, gone, tick, told
 from udplab.kit.sockets import PORT
 
 DESTINATIONS = {
@@ -45,7 +44,8 @@ class WhoHears:
         self.stage.on(self.pressed)
         self.label()
         controls = self.destination, self.action, self.port, self.permission
-        for control in controls:
+        self.stage.follow(self.action, self.label)
+        for control in (self.destination, self.port, self.permission):
             self.stage.follow(control, self.changed)
         fields = widgets.GridBox(controls, layout={"grid_template_columns": "repeat(auto-fill, minmax(24em, 1fr))"})
         below = widgets.HBox([self.text, gone()], layout={"justify_content": "space-between"})
@@ -68,7 +68,7 @@ class WhoHears:
         film, heard = both.result
         verdict = both.map(operator.itemgetter(1)).verdict
         self.words = f"{self.sender} sends to {heard.destination}\nheard by: {heard.words}\n{verdict}"
-        self.text.value = f'<pre role="status">{html.escape(self.words)}{before(self.before)}</pre>'
+        self.text.value = f'<div role="status">{told(self.words, self.before)}</div>'
         self.before = f"{self.sender} to {heard.destination}, heard by: {heard.words}"
         nodes = [dataclasses.replace(node, addresses=self.lines(node)) for node in film.nodes]
         return dataclasses.replace(film, nodes=tuple(nodes), predicted=both.reason)
@@ -95,7 +95,7 @@ class WhoHears:
         self.label()
         self.stage.film = self.send()
 
-    def label(self):
+    def label(self, _change=None):
         """Tell what pressing each host does now."""
         if self.action.value == SEND:
             self.stage.buttons = {name: f"Send from {name}" for name in self.binds}

@@ -42,9 +42,13 @@ def tick(words: str, value: bool = False, label: str = LABELS) -> widgets.Checkb
     return widgets.Checkbox(value, description=words, **look(label))
 
 
-def before(words: str) -> str:
-    """Return a line of HTML, in grey, that says how it was before the last change; "" where nothing was."""
-    return f'\n<span class="udplab-before">Before: {html.escape(words)}</span>' if words else ""
+def told(words: str, before: str = "") -> str:
+    """Return HTML that tells `words`, and in grey how it was before the last change.
+
+    JupyterLab breaks the lines of such text anywhere: here they break between words.
+    """
+    line = f'\n<span class="udplab-before">Before: {html.escape(before)}</span>' if before else ""
+    return f'<pre style="word-break: normal">{html.escape(words)}{line}</pre>'
 
 
 def gone() -> widgets.HTML:
@@ -144,7 +148,7 @@ class Playground:
                 self.say(f"That did not work: {error}")
             except Exception as error:  # a mistake of ours: told as well, and not silence for ever
                 self.say(f"That broke off: {error!r}")
-                self.text.value = f"<pre>{html.escape(traceback.format_exc())}</pre>"
+                self.text.value = told(traceback.format_exc())
 
     async def _once(self, values):
         """Measure once, and draw: while it lasts from time to time, and at the end."""
@@ -178,5 +182,5 @@ class Playground:
             self.words = self.draw(figure.subplots(), measured, values, self._before)
         self.picture.value = picture.png(figure)
         self.picture.layout.display = ""
-        self.text.value = f"<pre>{html.escape(self.words)}</pre>"
+        self.text.value = told(self.words)
         self.frames += 1

@@ -28,7 +28,10 @@ function render({ model, el }) {
   }
 
   inputs[0].addEventListener("input", () => set(inputs[0]));
-  inputs[1].addEventListener("change", () => set(inputs[1])); // by Enter, Tab or the arrows: not at each digit
+  inputs[1].addEventListener("change", () => set(inputs[1])); // by Tab or the arrows: not at each digit
+  inputs[1].addEventListener("keydown", event => { // in JupyterLab, Enter makes no "change"
+    if (event.key === "Enter") set(inputs[1]);
+  });
   model.on("change:value", show);
   show();
   return () => model.off("change:value", show);

@@ -1,14 +1,12 @@
 """The playground of lesson 2-3: one datagram on a path of three links, played with by hand on the stage."""
 
-import html
-
 import ipywidgets as widgets
 
 from udplab.kit import picture
 from udplab.kit.film.ladder import ladder
 from udplab.kit.film.stage import Stage
 from udplab.kit.film.story import summary
-from udplab.kit.playground import before, gone, tick
+from udplab.kit.playground import gone, tick, told
 from udplab.kit.slider import Slider
 from udplab.kit.sockets import HEADERS, LARGEST
 from udplab.mtu import films, plots_of_fragments
@@ -36,7 +34,7 @@ class Journeys:
         self.mtus, self.pressed, self.before = dict(LINKS), set(), ""
         self.size = Slider("payload", 3000, 0, LARGEST, "bytes")
         self.whole = tick("don't fragment", label="0")
-        self.delay = Slider("delay of each link", 0, 0, 50, "ms")
+        self.delay = Slider("link delay", 0, 0, 50, "ms")
         self.words = widgets.HTML()
         self.stage = Stage(self.film(), sliders=self.sliders(), buttons=self.buttons())
         self.tell()
@@ -107,6 +105,6 @@ class Journeys:
         sent = f"{journey.size} bytes over links of {', '.join(map(str, journey.mtus))}, {self.delay.value} ms each"
         flipped = [f", a bit flipped on the {('first', 'second', 'third')[link]}" for link in self.noisy()]
         ended = f"{sent}{''.join(flipped)}: {summary(self.stage.film)}"
-        told = f"{ended}\nPredicted: {plots_of_fragments.ending(journey, self.noisy())}."
-        self.words.value = f"<pre>{html.escape(told)}{before(self.before)}</pre>"
+        predicted = f"Predicted: {plots_of_fragments.ending(journey, self.noisy())}."
+        self.words.value = told(f"{ended}\n{predicted}", self.before)
         self.before = ended

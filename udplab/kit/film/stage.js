@@ -31,13 +31,18 @@ function slide(area, { name, min, max, step = 1, value, unit = "" }, link, heigh
   html(spot, "span", { textContent: name, ariaHidden: "true" });
   const label = `${name} of ${link.name.replace("--", " to ")}${unit && `, ${unit}`}`;
   const both = ["range", "number"].map(type => html(spot, "input", { type, min, max, step, value, ariaLabel: label }));
-  for (const input of both) {
-    input.addEventListener(input.type === "range" ? "input" : "change", () => {
-      const wanted = Math.min(Math.max(Number(input.value), min), max);
-      for (const each of both) each.value = wanted;
-      send({ type: "slide", name, link: link.name, value: wanted });
-    });
-  }
+  let last = value;
+  const set = input => {
+    const wanted = Math.min(Math.max(Number(input.value), min), max);
+    for (const each of both) each.value = wanted;
+    if (wanted !== last) send({ type: "slide", name, link: link.name, value: wanted });
+    last = wanted;
+  };
+  both[0].addEventListener("input", () => set(both[0]));
+  both[1].addEventListener("change", () => set(both[1]));
+  both[1].addEventListener("keydown", event => { // in JupyterLab, Enter makes no "change"
+    if (event.key === "Enter") set(both[1]);
+  });
 }
 
 class Stage {
