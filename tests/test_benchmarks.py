@@ -44,6 +44,11 @@ def test_a_time_has_the_unit_that_suits_it(value, text):
     assert rounds.seconds(value) == text
 
 
+@pytest.mark.parametrize(("value", "text"), [(299_000, "0.299 MB"), (80.4e6, "80.4 MB"), (2170e6, "2.17 GB")])
+def test_memory_has_the_unit_that_suits_it(value, text):
+    assert rounds.megabytes(value) == text
+
+
 @pytest.mark.parametrize(("text", "value"), [("395ms", 0.395), ("3.21s", 3.21), ("1m 02s", 62)])
 def test_the_times_that_uv_tells_are_read(text, value):
     assert rounds.lasted(text) == pytest.approx(value)

@@ -3,7 +3,7 @@
     uv run --group bench python -m tests.benchmarks            all parts, and write them into RESULTS.md
     uv run --group bench python -m tests.benchmarks server lan  some parts, printed only
 
-Every result is a ratio within one run: see `rounds`. No part is a test.
+Every result is a ratio within one run (see `rounds`), but for the first minute, which has no rival. No part is a test.
 """
 
 import sys

@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+import tempfile
 import time
 
 import nbformat
@@ -28,6 +29,7 @@ TITLE = "Growth"
 LINEAR = ("at most", 1.1)
 FLAT = ("at most", 1.05)
 FLIGHTS = [10**power for power in range(1, 6)]
+REST = 1.0  # seconds: the kernel removes the network before later, by itself
 KERNELS, LESSON = [1, 5, 30], "2-1-loopback"
 
 
@@ -44,8 +46,8 @@ def measure():
     if reason := lan.unavailable():
         yield f"This machine has no LAN: {reason}."
     else:
-        yield grown("hosts on a switch", switch, [2, 22, 253])
-        yield grown("links of a chain", chain, [1, 8, 64])
+        yield grown("hosts on a switch", switch, [2, 22, 253], REST)
+        yield grown("links of a chain", chain, [1, 8, 64], REST)
         lan.stop()
     memory = zip(*(kernels() for _ in range(ROUNDS)), strict=True)
     what = f"memory of kernels with the imports of `{LESSON}`"
@@ -53,9 +55,9 @@ def measure():
     yield from flat()
 
 
-def grown(what, work, sizes):
-    """Do the work in all sizes; return a `Line` about the time."""
-    return fitted(what, interleaved({size: lambda size=size: timed(work, size) for size in sizes}))
+def grown(what, work, sizes, rest=0.0):
+    """Do the work in all sizes, each after a rest in seconds; return a `Line` about the time."""
+    return fitted(what, interleaved({size: lambda size=size: timed(work, size, rest) for size in sizes}))
 
 
 def fitted(what, results, unit=seconds):
@@ -66,8 +68,9 @@ def fitted(what, results, unit=seconds):
     return Line(what, *ends, exponents, LINEAR)
 
 
-def timed(work, size):
+def timed(work, size, rest):
     """Return the seconds that the work takes in this size."""
+    time.sleep(rest)
     begin = time.perf_counter()
     work(size)
     return time.perf_counter() - begin
@@ -114,20 +117,24 @@ def kernels():
     imports = imports_of(nbformat.read(NOTEBOOKS / f"{LESSON}.ipynb", as_version=4)).cells[-1].source
     running, used = [], []
     with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
         for number in KERNELS:
-            new = [stack.enter_context(kernel()) for _ in range(number - len(running))]
+            new = [stack.enter_context(kernel(f"{folder}/{place}")) for place in range(len(running), number)]
             for _, client in new:
                 client.wait_for_ready(timeout=120)
-                client.execute(imports, reply=True, timeout=120)
+                client.execute(imports)  # they do it side by side
+            for _, client in new:
+                if client.execute("", reply=True, timeout=120)["content"]["status"] != "ok":
+                    raise RuntimeError("the imports failed in a kernel")
             running += new
             used.append(sum(resident(manager.provisioner.pid) for manager, _ in running))
     return used
 
 
 @contextlib.contextmanager
-def kernel():
-    """Yield (manager, client) of a kernel that is about to start, as jupyter_client's documentation has it."""
-    manager = KernelManager()
+def kernel(place):
+    """Yield (manager, client) of a kernel that is about to start. place: a path for its sockets, as udplab has them."""
+    manager = KernelManager(transport="ipc", ip=place)
     manager.start_kernel(cwd=NOTEBOOKS, env=CACHED)
     client = manager.blocking_client()
     client.start_channels()

@@ -25,6 +25,7 @@ def measure():
             contenders = {
                 "udplab": lambda lesson=lesson: cost(picture.show, lesson.PLOTS.values()),
                 "matplotlib's inline backend": lambda lesson=lesson: cost(inline, lesson.PLOTS.values()),
+                "the same with the margins left as they are": lambda lesson=lesson: cost(bare, lesson.PLOTS.values()),
             }
             what = f"CPU of a plot of `{lesson.NOTEBOOK.removesuffix('.ipynb')}`: {{}}"
             yield from compare(interleaved(contenders), "udplab", seconds, goals, what)
@@ -47,3 +48,11 @@ def inline(draw):
         image = print_figure(figure, bbox_inches="tight", base64=True)  # as matplotlib_inline.config sets it
         pyplot.close(figure)
     print(image, words)
+
+
+def bare(draw):
+    """Make the same picture, but work out no margins: what is left when layout costs nothing."""
+    figure = picture.figure(layout="none")
+    with picture.style():
+        words = draw(figure.subplots())
+    print(picture.png(figure), words)

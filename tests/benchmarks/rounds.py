@@ -91,5 +91,5 @@ def per_second(value):
 
 
 def megabytes(value):
-    """Return a number of bytes as text, in MB."""
-    return f"{value / 1e6:.3g} MB"
+    """Return a number of bytes as text, in MB or GB."""
+    return f"{value / 1e9:.3g} GB" if value >= 1e9 else f"{value / 1e6:.3g} MB"
