@@ -116,6 +116,7 @@ class Judge:
     def _follow(self):
         """Find which frames that left continue, or complain about, which frames that had arrived."""
         known = collections.defaultdict(list)  # what arrived so far, by the key of its packet
+        alike = collections.defaultdict(list)  # and by all of it: unconnected sockets' datagrams have one key
         events = [
             (self.flights[n].arrived, 0, n) for n in self.arrivals if self.flights[n].source != self.flights[n].target
         ]
@@ -126,25 +127,33 @@ class Judge:
                 continue
             if not leaves:
                 known[packet.key].append(number)
+                alike[packet.key, packet.offset, packet.body].append(number)
             elif packet.error and packet.source in self.addresses:
                 self._complaint(number, packet, known)
+            elif (before := self._taken(alike[packet.key, packet.offset, packet.body])) is not None:
+                self.flights[number].cause = before
+                self.set(before, fates.FORWARDED)
             else:
-                self._continued(number, packet, known)
+                self._cut(number, packet, known)
 
-    def _continued(self, number, packet, known):
-        end = packet.offset + len(packet.body)
+    def _taken(self, numbers):
+        """Take the last of identical frames of which nothing is known yet, or None: each goes on once."""
+        while numbers:
+            if (number := numbers.pop()) not in self.judged:
+                return number
+        return None
+
+    def _cut(self, number, packet, known):
+        size = len(packet.body)
         for before in reversed(known.get(packet.key, ())):
             whole = self.packets[before]
-            if whole.offset <= packet.offset and end <= whole.offset + len(whole.body):
-                start = packet.offset - whole.offset
-                if whole.body[start : start + len(packet.body)] == packet.body:
-                    cut = len(packet.body) < len(whole.body)
-                    if not cut and before in self.judged:
-                        continue  # an identical one, which went on already
-                    self.flights[number].cause = before
-                    if before not in self.judged:
-                        self.set(before, fates.FORWARDED, "cut into pieces" if cut else "")
-                    return
+            start = packet.offset - whole.offset
+            part = whole.body[start : start + size] if start >= 0 else b""
+            if part == packet.body and size < len(whole.body):
+                self.flights[number].cause = before
+                if before not in self.judged:
+                    self.set(before, fates.FORWARDED, "cut into pieces")
+                return
 
     def _complaint(self, number, packet, known):
         quoted = packet.quoted
