@@ -3,6 +3,7 @@
 import copy
 import importlib.util
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -29,8 +30,11 @@ def measure():
             "notebook": lambda notebook=notebook: run(notebook),
             "its imports alone": lambda notebook=notebook: run(imports_of(notebook)),
         }
-        goals = {"its imports alone": ("at most", 3)}
-        yield from compare(interleaved(contenders), "notebook", seconds, goals, f"`{path.stem}`, all cells: {{}}")
+        results, goals = interleaved(contenders), {"its imports alone": ("at most", 3)}
+        work = {name: [used for _, used in rounds] for name, rounds in results.items()}
+        yield from compare(work, "notebook", seconds, goals, f"`{path.stem}`, all cells, processor: {{}}")
+        lasting = {name: [took for took, _ in rounds] for name, rounds in results.items()}
+        yield from compare(lasting, "notebook", seconds, {}, f"`{path.stem}`, all cells, with their waiting: {{}}")
 
     if importlib.util.find_spec("xdist"):
         contenders = {"in parallel": validate, "one after another": lambda: validate("-n", "0")}
@@ -61,13 +65,22 @@ def imports_of(notebook):
 
 
 def run(notebook):
-    """Run the notebook's cells in a new kernel; return how many seconds that took, with the kernel's start and end."""
+    """Run the notebook's cells in a new kernel; return (how many seconds that took, how many of a processor it used).
+
+    Both with the kernel's start and end, and what it has started.
+    """
     client = nbclient.NotebookClient(
         copy.deepcopy(notebook), timeout=60, resources={"metadata": {"path": str(NOTEBOOKS)}}
     )
-    begin = time.perf_counter()
+    begin, used = time.perf_counter(), ended()
     client.execute(stderr=subprocess.DEVNULL, env=CACHED)
-    return time.perf_counter() - begin
+    return time.perf_counter() - begin, ended() - used
+
+
+def ended():
+    """Return the seconds of processor of all processes that this one has started and that have ended (getrusage(2))."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def validate(*options):

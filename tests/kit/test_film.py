@@ -516,7 +516,11 @@ def seconds(number, waits=0.0):
         tape.seen[end] = [dataclasses.replace(each, time=each.time + waits) for each in tape.seen[end]]
     start = time.process_time()
     film = film_of(PATH, tape.seen, [Socket("server", "", 1060)])
-    assert len(film) == number // 2 * 2 and {each.fate for each in film} == {fates.FORWARDED, fates.LOST, fates.DELIVERED}
+    assert len(film) == number // 2 * 2 and {each.fate for each in film} == {
+        fates.FORWARDED,
+        fates.LOST,
+        fates.DELIVERED,
+    }
     film.schedule()
     return time.process_time() - start
 
