@@ -81,7 +81,8 @@ FAULTS = {
         "source port 0",
         "drops and counts it",
         "server.test_port_0_and_itself_get_no_answer",
-        "broadcast_lan.test_sources_that_cannot_be_answered_are_counted_and_survived",
+        "broadcast_lan.test_sources_that_cannot_be_answered_are_counted_and_survived "
+        "flood.test_each_random_or_forged_frame_is_accounted_for",
     ),
     7: Row(
         "a source that cannot be answered",
@@ -89,7 +90,8 @@ FAULTS = {
         "server.test_a_peer_that_cannot_be_answered_is_counted server.test_the_log_adds_up_for_any_fates "
         "retry_network.test_a_late_answer_that_cannot_be_sent_keeps_no_other",
         "broadcast_lan.test_sources_that_cannot_be_answered_are_counted_and_survived "
-        "broadcast_lan.test_a_server_never_answers_a_broadcast_source",
+        "broadcast_lan.test_a_server_never_answers_a_broadcast_source "
+        "flood.test_each_random_or_forged_frame_is_accounted_for",
     ),
     8: Row(
         "a datagram from itself; two servers that answer each other",
@@ -328,7 +330,8 @@ FAULTS = {
         "retry.test_an_error_at_every_call_ends_on_time_and_fills_no_memory "
         "mtu.test_any_other_error_is_noted_and_the_search_goes_on "
         "broadcast.test_find_notes_an_error_and_goes_on",
-        "loopback.test_any_error_of_a_send_is_a_lost_round_trip",
+        "loopback.test_any_error_of_a_send_is_a_lost_round_trip "
+        "flood.test_each_random_or_forged_frame_is_accounted_for",
     ),
     39: Row(
         "an errno whose cause is not known",
@@ -407,7 +410,7 @@ FAULTS = {
     51: Row(
         "Ctrl-C while a program starts",
         "quiet, as soon as any code of ours runs",
-        "launcher.test_ctrl_c_while_it_starts",
+        "faults.test_an_interrupt_as_soon_as_there_may_be_one launcher.test_ctrl_c_while_it_starts",
         "loads.test_ctrl_c_from_the_first_moment_on",
     ),
     52: Row(
@@ -526,6 +529,19 @@ def test_what_an_interrupt_becomes():
 
     with pytest.raises(SystemExit) as end:
         terminal.run(interrupted)
+    assert end.value.code == 130
+
+
+def test_an_interrupt_as_soon_as_there_may_be_one(monkeypatch):
+    """Row 51."""
+
+    def interrupted(number, handler):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(terminal, "getsignal", lambda number: signal.SIG_DFL)
+    monkeypatch.setattr(terminal, "signal", interrupted)
+    with pytest.raises(SystemExit) as end:
+        terminal.run(pytest.fail, "it has begun")
     assert end.value.code == 130
 
 

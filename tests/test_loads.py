@@ -4,6 +4,7 @@ What was measured is printed at the end of the run, for the README's section "Wh
 """
 
 import asyncio
+import collections
 import concurrent.futures
 import json
 import os
@@ -19,12 +20,12 @@ import jupyter_client
 import nbclient
 import nbformat
 import pytest
-from lessons import gathered
+from lessons import LESSONS, gathered
 from machines import needs_lan
 from scripted import have_ended, helpers
 
 from udplab.kit.server import Server
-from udplab.kit.sockets import LARGEST, arrivals, connect, udp_socket
+from udplab.kit.sockets import HOST, LARGEST, arrivals, connect, queued, udp_socket
 from udplab.retry import experiments as retry_experiments
 from udplab.retry import lossy, policies
 
@@ -261,22 +262,75 @@ def test_100_interrupts_of_programs_at_random_moments(measured):
     measured("100 interrupts of a program at random moments: each ended quietly, with status 130")
 
 
+def programs(server_port, client_port):
+    """Return a list of (whether it is a server, command): each program of the lessons once."""
+    found = []
+    for lesson, module in LESSONS.items():
+        server = module.PROGRAMS["server"]
+        others = [
+            module.PROGRAMS.get("client", server),
+            *([*words, HOST] for words in module.PROGRAMS.get("hosts", [])),
+        ]
+        for words in {frozenset(words): words for words in [server, *others]}.values():
+            is_server = set(words) == set(server)
+            port = server_port if is_server else client_port
+            found.append((is_server, [sys.executable, "-m", f"udplab.{lesson}", *words, "-p", str(port)]))
+    return found
+
+
+def start_of(command, silent):
+    """Start a program and interrupt it; return the seconds until its first line, or its question to `silent`."""
+    begin = time.perf_counter()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        assert select.select([process.stdout, silent], [], [], 60)[0]
+        seconds = time.perf_counter() - begin
+        process.send_signal(signal.SIGINT)
+    queued(silent)
+    return seconds
+
+
+# What is raised in this callback of Python's import system ends there, and so Ctrl-C is lost (importlib/_bootstrap.py).
+LOST = "Exception ignored in: <function _get_module_lock"
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot send SIGINT to one process")
-def test_ctrl_c_from_the_first_moment_on(measured):
-    """While Python starts, nothing of ours can help; once our first lines have run, there is no traceback."""
-    rng, programs, pythons = random.Random(200), gathered("PROGRAMS"), 0
-    servers = [(name.split(", ")[0], words) for name, words in programs.items() if name.endswith(", server")]
-    for number in range(200):
-        lesson, words = servers[number % len(servers)]
-        command = [sys.executable, "-m", f"udplab.{lesson}", *words, "-p", "0"]
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
-            time.sleep(rng.random() * 0.3)
-            process.send_signal(signal.SIGINT)
-            _, errors = process.communicate(timeout=60)
-        assert "udplab/" not in errors.replace("udplab/__init__.py", ""), errors
-        assert errors or process.returncode in (130, -signal.SIGINT)
-        pythons += bool(errors)
-    measured(f"200 interrupts of programs that start: none in our code, {pythons} while Python itself started")
+@pytest.mark.parametrize("count", [200, pytest.param(1000, marks=pytest.mark.long)])
+def test_ctrl_c_from_the_first_moment_on(count, lasting_port, measured):
+    """While Python starts, nothing of ours can help; once our first lines have run, there is no traceback.
+
+    All servers have one port: the next one could not start if the one before were still there.
+    """
+    rng, told = random.Random(200), collections.Counter()
+    with udp_socket() as silent:
+        silent.bind((HOST, 0))
+        some = programs(lasting_port, silent.getsockname()[1])
+        longest = [max(start_of(command, silent) for _ in range(3)) for _, command in some]
+        for number in range(count):
+            is_server, command = some[number % len(some)]
+            with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+                time.sleep(rng.random() * longest[number % len(some)])
+                process.send_signal(signal.SIGINT)
+                try:
+                    _, errors = process.communicate(timeout=10)
+                except subprocess.TimeoutExpired:
+                    process.send_signal(signal.SIGINT)
+                    _, errors = process.communicate(timeout=60)
+                    assert LOST in errors and process.returncode == 130, errors
+            queued(silent)
+            assert str(TOP / "udplab") not in errors, errors
+            if not errors:
+                ended = [] if is_server else [0]  # before Ctrl-C came
+                assert process.returncode in [130, -signal.SIGINT, *ended]
+            elif LOST in errors:
+                told["lost by its import system"] += 1
+            else:
+                assert errors.rstrip().endswith("KeyboardInterrupt") or "Fatal Python error" in errors, errors
+                told["of its own start" if "Fatal Python error" in errors else "of runpy, before our first line"] += 1
+    spans = f"{min(longest) * 1000:.0f} to {max(longest) * 1000:.0f} ms"
+    pythons = ", ".join(f"{times} {what}" for what, times in sorted(told.items()))
+    measured(
+        f"{count:,} Ctrl-C while one of {len(some)} programs starts ({spans}): none in our code; Python's: {pythons}"
+    )
 
 
 # --- The whole suite, under the hardest conditions ---

@@ -7,7 +7,10 @@ if sys.argv[:1] == ["-m"]:  # one of our programs is being started, and this is 
 
     # Ctrl-C ends it without a traceback also while the rest is being imported; `kit.terminal.run` takes over in the
     # end. Before this, Python itself starts, and nothing of ours can help. What a shell ignores stays ignored.
-    if getsignal(SIGINT) is default_int_handler:
-        signal(SIGINT, SIG_DFL)
+    try:
+        if getsignal(SIGINT) is default_int_handler:
+            signal(SIGINT, SIG_DFL)
+    except KeyboardInterrupt:  # it came a moment before
+        sys.exit(130)
 
 __version__ = "0.1.0"

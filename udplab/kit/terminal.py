@@ -86,11 +86,11 @@ def show(server, line: Callable[..., str], note: str = "") -> None:
 
 def run(program: Callable, *arguments: object) -> None:
     """Call the program and exit: 0 when it returns, 1 after one line for an expected failure, 130 for Ctrl-C."""
-    if getsignal(SIGINT) == SIG_DFL:  # see udplab/__init__.py
-        signal(SIGINT, default_int_handler)
-    if hasattr(sys.stdout, "reconfigure"):  # a terminal that cannot show a letter of a host's name gets its number
-        sys.stdout.reconfigure(errors="backslashreplace")
     try:
+        if getsignal(SIGINT) == SIG_DFL:  # see udplab/__init__.py; Ctrl-C raises KeyboardInterrupt from here on
+            signal(SIGINT, default_int_handler)
+        if hasattr(sys.stdout, "reconfigure"):  # a terminal that cannot show a letter of a host's name gets its number
+            sys.stdout.reconfigure(errors="backslashreplace")
         program(*arguments)
     except KeyboardInterrupt:
         sys.exit(130)  # what a shell reports for SIGINT: 128 + 2
