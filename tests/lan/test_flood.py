@@ -231,7 +231,8 @@ def by_id(_):
 
 
 @pytest.mark.parametrize(("listing", "probe"), [(loopback, by_size), (retry, by_id)], ids=["2-1", "2-2"])
-@pytest.mark.parametrize("count", [20_000, pytest.param(1_000_000, marks=[pytest.mark.heavy, pytest.mark.long])])
+@pytest.mark.heavy
+@pytest.mark.parametrize("count", [20_000, pytest.param(1_000_000, marks=pytest.mark.long)])
 def test_each_random_or_forged_frame_is_accounted_for(count, listing, probe, measured):
     lots, alice, to_nobody = random.Random(22), collections.Counter(), 0
 
