@@ -5,11 +5,10 @@ On loopback no capture is possible without root, and none is needed: sender and 
 
 import collections
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from udplab.kit.film import Read, latest, network_of
 from udplab.kit.film import flight as fates
-from udplab.kit.film.fate import earliest
 from udplab.kit.film.flight import Film, Flight, Link, Node
 from udplab.kit.sockets import HEADERS
 from udplab.kit.words import SHOWN  # a server's log keeps so much: by that a read is known again
@@ -79,6 +78,16 @@ def loopback(
     for key, equal in said.items():
         flights += _flown(equal, sorted(heard[key]), why)
     return Film(nodes, links, sorted(flights, key=lambda each: (each.left, each.datagram))).from_zero()
+
+
+def earliest(arrivals: Sequence[float], reads: Iterable[float]) -> list[int | None]:
+    """Match times as a queue does, first in, first out: for each read the number of its arrival or None."""
+    matched, free = [], 0
+    for read in reads:
+        fits = free < len(arrivals) and arrivals[free] <= read
+        matched.append(free if fits else None)
+        free += fits
+    return matched
 
 
 def _flown(equal, times, why):

@@ -31,16 +31,6 @@ class Datagram:
     time: float  # when it was complete, in seconds
 
 
-def earliest(arrivals: Sequence[float], reads: Iterable[float]) -> list[int | None]:
-    """Match times as a queue does, first in, first out: for each read the number of its arrival or None."""
-    matched, free = [], 0
-    for read in reads:
-        fits = free < len(arrivals) and arrivals[free] <= read
-        matched.append(free if fits else None)
-        free += fits
-    return matched
-
-
 class Judge:
     """Writes into `flights` what became of those that arrived at `host`.
 
