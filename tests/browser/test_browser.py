@@ -118,10 +118,12 @@ def context(browser, browser_context_args):
 
 
 @pytest.fixture(scope="module", params=NAMES)
-def lesson(request, context, lab):
-    """Open a lesson of LESSONS and work through it."""
+def lesson(request, context, lab, learner):
+    """Open a lesson of LESSONS and work through it. Afterwards the learner's copy is as it was."""
     page = context.new_page()
     found = Lesson(request.param, page)
+    copy = learner.lessons / found.module.NOTEBOOK
+    clean = copy.read_bytes()
     # reset: without what was open before
     page.goto(re.sub(r"/lab/tree/[^?]*\?|/lab\?", f"/lab/tree/{found.module.NOTEBOOK}?reset&", lab), timeout=PATIENCE)
     page.wait_for_function(IDLE, timeout=PATIENCE)
@@ -129,6 +131,7 @@ def lesson(request, context, lab):
     found.work_through()
     yield found
     page.close()
+    copy.write_bytes(clean)
 
 
 def test_every_cell_runs_and_every_picture_is_there(lesson):
