@@ -161,9 +161,9 @@ def _scenes():
 
 def _find(function):
     for came, arrivals, expected in _scenes():
-        for _ in range(5):  # a busy machine may wake it late, but hardly five times
-            problem, seconds = _found(function, arrivals, expected)
-            if seconds < 0.3:
+        for _ in range(4):  # a busy machine may wake it late, but hardly four times
+            problem, may_be_late = _found(function, arrivals, expected)
+            if not may_be_late:
                 break
         if problem is not None:
             return f"{came} {problem}"
@@ -171,30 +171,29 @@ def _find(function):
 
 
 def _found(function, arrivals, expected):
-    """Return what is wrong with a learner's client in one of the scenes, or None, and how many seconds it took."""
+    """Return what is wrong with a learner's client in a scene, or None, and whether a late wake-up may be why."""
     sock = Paper(arrivals, clock=RealClock(), needs_permission=(ADDRESS[0], "255.255.255.255"))
     begin = time.monotonic()
     try:
         got = outcome(on_paper(function, sock), sock, ADDRESS, within=1.0)
     except (Endless, Enough):
-        return "Expected an end 0.2 s after the question, but your client waited on.", 0.0
+        return "Expected an end 0.2 s after the question, but your client waited on.", False
     except TimeoutError:
-        return "Expected a list 0.2 s after the question, but your client let TimeoutError through.", 0.0
+        return "Expected a list 0.2 s after the question, but your client let TimeoutError through.", False
     except BlockingIOError:
-        return "Your client let BlockingIOError through: a socket that does not block says so where nothing is.", 0.0
+        return "Your client let BlockingIOError through: a socket that does not block says so where nothing is.", False
     seconds = time.monotonic() - begin
     if sock.sent != [(QUESTION, ADDRESS)]:
         what = f"{len(sock.sent)} were sent" if len(sock.sent) != 1 else f"{brief(sock.sent[0], 60)} was sent"
-        return f"Expected one datagram, {QUESTION!r} to {ADDRESS}, but {what}.", seconds
-    if seconds < 0.19:
-        return f"Expected an end 0.2 s after the question, but it came after {seconds:.2f} s.", seconds
-    if seconds >= 0.3:
-        return f"Expected an end 0.2 s after the question, but it came after {seconds:.2f} s.", seconds
+        return f"Expected one datagram, {QUESTION!r} to {ADDRESS}, but {what}.", False
+    if not 0.19 <= seconds < 0.3:
+        return f"Expected an end 0.2 s after the question, but it came after {seconds:.2f} s.", seconds >= 0.3
     if isinstance(got, (set, tuple)) and sorted(got) == expected:
-        return f"Expected a sorted list, but got {brief(got)}.", seconds
+        return f"Expected a sorted list, but got {brief(got)}.", False
     if isinstance(got, list) and got != expected and sorted(got, key=repr) == expected:
-        return f"Expected the list sorted, {expected}, but got {brief(got)}.", seconds
-    return expect(expected, got, function), seconds
+        return f"Expected the list sorted, {expected}, but got {brief(got)}.", False
+    problem = expect(expected, got, function)
+    return problem, problem is not None
 
 
 find = Exercise(
