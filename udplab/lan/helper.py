@@ -88,14 +88,20 @@ class Held:
 
     def doors(self, host):
         """Return files of the namespaces in which a program on the host runs: user, network, mount, PID."""
-        if self.guard and os.waitpid(self.guard[0], os.WNOHANG)[0]:  # somebody has killed it
+        self.guard = self.guard or guard.start(self.addresses)
+        try:
+            spaces = self.guarded()
+        except (FileNotFoundError, ProcessLookupError):  # somebody has killed it: it is ending, or has ended
+            os.waitpid(self.guard[0], 0)
             os.close(self.guard[1])
-            self.guard = None
-        if self.guard is None:
             self.guard = guard.start(self.addresses)
-        of_guard = f"/proc/{self.guard[0]}/ns"
-        paths = ["/proc/self/ns/user", f"/proc/self/fd/{self.namespaces[host]}", f"{of_guard}/mnt", f"{of_guard}/pid"]
-        return [open(path, "rb", buffering=0) for path in paths]
+            spaces = self.guarded()
+        own = ["/proc/self/ns/user", f"/proc/self/fd/{self.namespaces[host]}"]
+        return [*(open(path, "rb", buffering=0) for path in own), *spaces]
+
+    def guarded(self):
+        """Return files of the guard's mount and PID namespaces. Without it, or as soon as it is ending, it has none."""
+        return [open(f"/proc/{self.guard[0]}/ns/{kind}", "rb", buffering=0) for kind in ("mnt", "pid")]
 
     def wire(self, host, interface):
         """Lay a wire; returns its socket and its log."""
