@@ -627,7 +627,7 @@ def test_a_pressed_host_sends_or_listens_in_another_way(no_lan):
     film, words = playground.stage.film, playground.text.value
     playground.action.value = panel.BIND
     assert (playground.stage.film, playground.text.value) == (film, words), "nothing is sent"
-    assert "Before: alice to 10.0.0.255, heard by: alice, bob, carol, router" in words
+    assert "Before: alice to 10.0.0.255, port 1060, heard by: alice, bob, carol, router" in words
     assert playground.stage.buttons["bob"] == "bob listens at: every address. Change it"
     kinds = []
     for _ in panel.BINDS:

@@ -192,6 +192,20 @@ def test_the_playground_follows_its_control(lesson, measured):
     assert lesson.module.BROWSER["moved"] in panel.locator("pre").first.inner_text()
 
 
+def test_a_menu_of_a_playground_has_the_arrow_keys(lesson):
+    """JupyterLab would go to another cell."""
+    menus = lesson.page.locator(".jp-OutputArea-output .widget-dropdown select").all()
+    if not menus:
+        pytest.skip("no menu in this lesson")
+    for menu in menus:
+        first = menu.evaluate("menu => menu.selectedIndex")
+        menu.focus()
+        for key, by in (("ArrowUp", -1), ("ArrowDown", 0)) if first else (("ArrowDown", 1), ("ArrowUp", 0)):
+            lesson.page.keyboard.press(key)
+            at = menu.evaluate("menu => [menu.selectedIndex, document.activeElement === menu]")
+            assert at == [first + by, True]
+
+
 def test_a_prediction_is_in_the_picture_and_in_its_words(lesson):
     """Typed in place of the three dots, it stands beside what the model says and what came."""
     name, guess, shown, words = lesson.module.BROWSER["guess"]

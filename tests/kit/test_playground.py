@@ -159,4 +159,4 @@ def test_the_still_is_one_run_with_its_words(monkeypatch, capsys):
 def test_the_panel_says_what_to_do_when_nothing_moves():
     """A page cannot always know that its kernel has gone."""
     panel, _ = scripted(batches)
-    assert "run this cell again" in panel.widget.children[1].children[-1].value
+    assert "run this cell again" in panel.widget.children[1].children[-1].words

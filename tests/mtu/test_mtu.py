@@ -761,7 +761,9 @@ def test_the_stage_is_played_by_hand(monkeypatch, where):
     assert played.stage.pressed == ["router1", "router1--router2"] and "Flip no bit" in played.stage.buttons[LINK]
     _, damaged, *rest = played.stage.film
     assert "1 bit flipped on the way" in damaged.why and [damaged, *rest][-1].fate == "dropped"
-    assert "Predicted: the server's kernel drops it: a checksum is wrong" in html.unescape(played.words.value)
+    assert "Predicted: the server's kernel drops it, since its checksum is wrong; but if the bit" in html.unescape(
+        played.words.value
+    )
     played.heard({"type": "press", "name": "router1--router2"})
     assert [fate for *_, fate in fates(played.stage.film)] == ["forwarded", "forwarded", "delivered"]
 

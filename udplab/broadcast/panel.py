@@ -12,7 +12,7 @@ from udplab.broadcast.plots import by_switch
 from udplab.kit import picture
 from udplab.kit.compared import compared
 from udplab.kit.film.stage import Stage
-from udplab.kit.playground import choice, gone, tick, told
+from udplab.kit.playground import Gone, choice, tick, told
 from udplab.kit.sockets import PORT
 
 DESTINATIONS = {
@@ -35,7 +35,7 @@ class WhoHears:
         self.destination = choice("It goes to", DESTINATIONS, LABELS)
         self.destination.value = "10.0.0.255"
         self.action = choice("Pressing a host", [SEND, BIND], LABELS)
-        self.port = choice("port", [PORT, PORT + 1], LABELS)
+        self.port = choice("to port", [PORT, PORT + 1], LABELS)
         self.permission = tick("SO_BROADCAST is set", True, LABELS)
         self.sender, self.binds = "alice", dict.fromkeys((*NAMES, *BEYOND, "router"), EVERY)
         self.words = self.before = ""
@@ -48,7 +48,7 @@ class WhoHears:
         for control in (self.destination, self.port, self.permission):
             self.stage.follow(control, self.changed)
         fields = widgets.GridBox(controls, layout={"grid_template_columns": "repeat(auto-fill, minmax(24em, 1fr))"})
-        below = widgets.HBox([self.text, gone()], layout={"justify_content": "space-between"})
+        below = widgets.HBox([self.text, Gone()], layout={"justify_content": "space-between"})
         self.widget = widgets.VBox([fields, self.stage, below], layout={"max_width": "900px"})
 
     def _repr_mimebundle_(self, **options):
@@ -67,9 +67,11 @@ class WhoHears:
         both = compared(sending.predict_film(PLAN, *settings), on_lan, sending.measure_film, *settings)
         film, heard = both.result
         verdict = both.map(operator.itemgetter(1)).verdict
-        self.words = f"{self.sender} sends to {heard.destination}\nheard by: {heard.words}\n{verdict}"
+        ended = heard.words if heard.error else f"heard by: {heard.words}"
+        self.words = f"{self.sender} sends to {heard.destination}\n{ended}\n{verdict}"
         self.text.value = f'<div role="status">{told(self.words, self.before)}</div>'
-        self.before = f"{self.sender} to {heard.destination}, heard by: {heard.words}"
+        bare = "" if self.permission.value else ", SO_BROADCAST not set"
+        self.before = f"{self.sender} to {heard.destination}, port {self.port.value}{bare}, {ended}"
         nodes = [dataclasses.replace(node, addresses=self.lines(node)) for node in film.nodes]
         return dataclasses.replace(film, nodes=tuple(nodes), predicted=both.reason)
 

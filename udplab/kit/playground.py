@@ -10,7 +10,9 @@ import html
 import time
 import traceback
 from collections.abc import Callable, Generator, Iterable
+from pathlib import Path
 
+import anywidget
 import ipywidgets as widgets
 import matplotlib
 from IPython.display import display
@@ -51,9 +53,14 @@ def told(words: str, before: str = "") -> str:
     return f'<pre style="word-break: normal">{html.escape(words)}{line}</pre>'
 
 
-def gone() -> widgets.HTML:
-    """Return the line that says beforehand what to do after a restart, of which a page need not know."""
-    return widgets.HTML("<small>Nothing moves? Then its kernel has gone: run this cell again.</small>")
+class Gone(anywidget.AnyWidget):
+    """The line that says beforehand what to do after a restart, of which a page need not know.
+
+    It also keeps JupyterLab's shortcuts from the controls of its playground, a VBox.
+    """
+
+    _esm = Path(__file__).with_name("gone.js")
+    words = Unicode("Nothing moves? Then its kernel has gone: run this cell again.").tag(sync=True)
 
 
 def look(label: str) -> dict[str, dict[str, str]]:
@@ -107,7 +114,7 @@ class Playground:
         fields = widgets.GridBox(
             list(controls.values()), layout={"grid_template_columns": "repeat(auto-fill, minmax(27em, 1fr))"}
         )
-        buttons = widgets.HBox([self.again, self.status, gone()], layout={"flex_flow": "row wrap"})
+        buttons = widgets.HBox([self.again, self.status, Gone()], layout={"flex_flow": "row wrap"})
         self.widget = widgets.VBox([fields, buttons, self.picture, self.text], layout={"max_width": "900px"})
 
     def _repr_mimebundle_(self, **options):

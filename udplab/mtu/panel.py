@@ -6,7 +6,7 @@ from udplab.kit import picture
 from udplab.kit.film.ladder import ladder
 from udplab.kit.film.stage import Stage
 from udplab.kit.film.story import summary
-from udplab.kit.playground import gone, tick, told
+from udplab.kit.playground import Gone, tick, told
 from udplab.kit.slider import Slider
 from udplab.kit.sockets import HEADERS, LARGEST
 from udplab.mtu import films, plots_of_fragments
@@ -43,7 +43,7 @@ class Journeys:
             # In turn with what comes from the stage: each film with its own words.
             self.stage.follow(control, self.play)
         self.widget = widgets.VBox(
-            [self.size, self.delay, self.whole, self.stage, self.words, gone()], layout={"max_width": "900px"}
+            [self.size, self.delay, self.whole, self.stage, self.words, Gone()], layout={"max_width": "900px"}
         )
 
     def _repr_mimebundle_(self, **options):
@@ -103,8 +103,10 @@ class Journeys:
         """Say below the stage how it ended, how it was predicted to end, and how the film before it ended."""
         journey = self.journey()
         sent = f"{journey.size} bytes over links of {', '.join(map(str, journey.mtus))}, {self.delay.value} ms each"
-        flipped = [f", a bit flipped on the {('first', 'second', 'third')[link]}" for link in self.noisy()]
-        ended = f"{sent}{''.join(flipped)}: {summary(self.stage.film)}"
+        more = [f", a bit flipped on the {('first', 'second', 'third')[link]}" for link in self.noisy()]
+        more += [f", {name} silent" for name in ROUTERS if name in self.pressed]
+        more += [", don't fragment"] * journey.dont_fragment
+        ended = f"{sent}{''.join(more)}: {summary(self.stage.film)}"
         predicted = f"Predicted: {plots_of_fragments.ending(journey, self.noisy())}."
         self.words.value = told(f"{ended}\n{predicted}", self.before)
         self.before = ended

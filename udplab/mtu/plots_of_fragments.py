@@ -65,8 +65,12 @@ def ending(each, noisy=()):
     place = stopped(each)
     found = [f"router{link + 1}" if link + 1 < len(each.mtus) else "the server" for link in noisy if each.links[link]]
     if found:
-        whole = "the server's kernel drops it" if each.arrived else ending(each)
-        return f"{whole}: a checksum is wrong; where the bit is in the IP header, {found[0]} drops it"
+        if found[0] == "the server":
+            return "the server's kernel drops it, since a checksum is wrong"
+        whole = "the server's kernel drops it, since its checksum is wrong" if each.arrived else ending(each)
+        return (
+            f"{whole}; but if the bit, another one each time, is in the IP header, {found[0]} drops it without a word"
+        )
     if each.arrived:
         return "the server got it"
     if place == 0:

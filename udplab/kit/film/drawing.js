@@ -3,8 +3,8 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 const NOTE = 1.6; // seconds on the stage for which a note stays
-const KEY = "✓ a socket has it    ✗ dropped    – ignored    ! ICMP error    numbers: datagrams";
-const WAITING = { held: "inside", piece: "kept: pieces missing", queue: "in the queue", error: "waiting as an error" };
+const KEY = "✓ a socket has it    ✗ frame dropped    – ignored    ! ICMP error    number in a frame: its datagram";
+const WAITING = { held: "inside", piece: "kept: pieces missing", queue: "in the queue", error: "pending error" };
 
 function draw(parent, tag, attributes = {}, text) {
   const made = document.createElementNS(SVG, tag);
@@ -171,7 +171,8 @@ class Picture {
     if (!this.fresh(this.notes, recent)) return;
     for (const [host, words] of new Map(recent.map(([, host, words]) => [host, words]))) {
       const { x, y, tall } = this.places[host];
-      draw(this.notes, "text", { x: inside(x, 5 * words.length), y: y - tall - 12, class: "note shadow" }, words);
+      const above = y < 100 ? 18 : y - tall - 12; // in a row of hosts, over what can be pressed at the links
+      draw(this.notes, "text", { x: inside(x, 5 * words.length), y: above, class: "note shadow" }, words);
     }
   }
 

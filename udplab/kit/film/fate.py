@@ -252,7 +252,11 @@ class Judge:
                 verdict = fates.ARRIVED, ""
             elif not here:
                 grouped = target not in self.addresses
-                verdict = fates.IGNORED if grouped else fates.ARRIVED, f"no socket is seen there for port {port}"
+                why = f"no socket is seen there for port {port}"
+                if ears:
+                    which = f"listens at {ears[0].address}" if ears[0].address else "has another partner"
+                    why = f"the socket there for port {port} {which}"
+                verdict = fates.IGNORED if grouped else fates.ARRIVED, why
             elif ipaddress.ip_address(target).is_multicast:
                 verdict = fates.ARRIVED, f"whether the socket at port {port} is in the group is not seen"
             elif dropped >= len(datagrams):

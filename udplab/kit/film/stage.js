@@ -30,7 +30,8 @@ function slide(area, { name, min, max, step = 1, value, unit = "" }, link, heigh
   spot.style.top = `${((link.handle[1] + 22) / height) * 100}%`;
   html(spot, "span", { textContent: name, ariaHidden: "true" });
   const label = `${name} of ${link.name.replace("--", " to ")}${unit && `, ${unit}`}`;
-  const both = ["range", "number"].map(type => html(spot, "input", { type, min, max, step, value, ariaLabel: label }));
+  const both = ["range", "number"].map(type => html(spot, "input", { type, min, max, step, value, ariaLabel: label,
+    title: `${min} to ${max}` }));
   let last = value;
   const set = input => {
     const wanted = Math.min(Math.max(Number(input.value), min), max);
@@ -175,7 +176,7 @@ class Stage {
     this.slider.value = this.shown;
     this.slider.setAttribute("aria-valuetext", amount(this.time, clock));
     this.now.textContent = `${amount(this.time, clock)} of ${amount(length, clock)}`
-      + (Number.isFinite(slower) ? `, ${rounded(slower)} times slower` : "");
+      + (Number.isFinite(slower) ? `, ${rounded(slower)} × slower` : "");
     this.caption.textContent = events[this.happened() - 1]?.[1] ?? "";
     if (tell) this.told.textContent = this.caption.textContent;
     this.play.textContent = this.playing ? "❚❚ Pause" : "▶ Play";
