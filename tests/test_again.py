@@ -179,13 +179,14 @@ def interrupted(path):
 
     The first moment is soon, the second is within the time that the cell takes. Returns how many moments met a cell
     that had not ended, and what is left.
-    Only the first, which imports, is not interrupted: half an import of numpy is not mended by another.
+    Only the first, which imports, is not interrupted: half an import of numpy is not mended by another. Nor is half a
+    load of a magic, which IPython loads when it is first used.
     """
     rng = random.Random(path.name)
     manager, client = start_new_kernel(120, "python3", cwd=str(TOP), stderr=subprocess.DEVNULL)
     try:
         first, *cells = lesson(path.stem).cells
-        for source in (STURDY, first.source):
+        for source in (STURDY, f"%%writefile {os.devnull}\n", first.source):
             assert client.execute(source, reply=True, timeout=60)["content"]["status"] == "ok"
         for cell in cells:
             length = rng.choice([0.003, 0.03, 0.3])
