@@ -3,6 +3,7 @@
 import ast
 import concurrent.futures
 import copy
+import os
 import random
 import subprocess
 import sys
@@ -186,7 +187,7 @@ def interrupted(path):
     manager, client = start_new_kernel(120, "python3", cwd=str(TOP), stderr=subprocess.DEVNULL)
     try:
         first, *cells = lesson(path.stem).cells
-        for source in (STURDY, f"%%writefile {os.devnull}\n", first.source):
+        for source in (STURDY, f"%%writefile {os.devnull}\n#", first.source):
             assert client.execute(source, reply=True, timeout=60)["content"]["status"] == "ok"
         for cell in cells:
             length = rng.choice([0.003, 0.03, 0.3])
