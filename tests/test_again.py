@@ -165,6 +165,12 @@ if not lan.unavailable():
     lan.stop()
     left += ["file in the LAN's helper"] * (files - files_of_the_helper())
 lan.stop()
+# What a lesson keeps on purpose: sockets in variables of its own, and 2-4 the network of its experiments.
+for each in list(globals().values()):
+    if isinstance(each, socket.socket):
+        each.close()
+for kept in getattr(globals().get("experiments"), "_kept", []):
+    kept.close()
 for number in map(int, os.listdir("/dev/fd") if os.name == "posix" else []):
     with contextlib.suppress(OSError):  # the listing's own file is closed
         if stat.S_ISSOCK(os.fstat(number).st_mode):
