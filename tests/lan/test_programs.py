@@ -185,6 +185,21 @@ def test_a_killed_guard_is_replaced():
 
 
 @needs_lan
+def test_a_killed_guard_is_replaced_though_nobody_has_heard_of_its_programs_end():
+    """Until then it is ending, and has no namespaces any more."""
+    with lan.switch("alice") as net:
+        program = net["alice"].start("sleep", "1000")
+        guard = int(children(lan.process.running["process"].pid).split()[-1])
+        os.kill(guard, signal.SIGKILL)
+        until = time.monotonic() + 20
+        with pytest.raises(OSError):
+            while time.monotonic() < until:
+                os.readlink(f"/proc/{guard}/ns/mnt")
+        assert said(net["alice"], "echo", "again") == "again\n"
+        assert program.wait(20) == -signal.SIGKILL
+
+
+@needs_lan
 def test_ctrl_c_is_for_the_notebook_alone(net):
     code = (
         "import signal; signal.signal(signal.SIGINT, lambda *_: print('hit', flush=True)); print('ready', flush=True)"

@@ -22,7 +22,7 @@ CLONE_NEWNS, CLONE_NEWPID = 0x00020000, 0x20000000  # sched.h
 MS_BIND, MNT_DETACH = 4096, 2  # sys/mount.h
 PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 GRACE = 1.0  # seconds from SIGTERM to SIGKILL
-ended = set()  # guards that have been told to end and not been waited for yet
+ended = set()  # guards that have been told to end, or killed, and not been waited for yet
 
 
 def libc_call(name, *arguments):

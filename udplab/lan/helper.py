@@ -92,8 +92,8 @@ class Held:
         try:
             spaces = self.guarded()
         except (FileNotFoundError, ProcessLookupError):  # somebody has killed it: it is ending, or has ended
-            os.waitpid(self.guard[0], 0)
             os.close(self.guard[1])
+            guard.ended.add(self.guard[0])  # it has ended when its programs' parents have heard of their end
             self.guard = guard.start(self.addresses)
             spaces = self.guarded()
         own = ["/proc/self/ns/user", f"/proc/self/fd/{self.namespaces[host]}"]

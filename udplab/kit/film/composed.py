@@ -124,11 +124,11 @@ def model(hosts: Iterable, hops: Iterable[Hop], reason: str, switched: bool = Fa
     timed.sort(key=lambda each: each[0])
     flights = []
     for number, (at, ended, hop) in enumerate(timed):
-        before = [earlier for earlier in range(number) if _continues(hop, timed[earlier][2])]
+        before = (earlier for earlier in reversed(range(number)) if _continues(hop, timed[earlier][2]))
         flights.append(
             Flight(hop.kind, hop.words or f"{hop.kind}, {hop.size} bytes", hop.size, (hop.source, ""), (hop.target, ""),
                    at * STEP, None if hop.fate == fates.LOST else ended * STEP, hop.fate, hop.why, None,
-                   hop.datagram, hop.part or (0, hop.size - 20), before[-1] if before else None)
+                   hop.datagram, hop.part or (0, hop.size - 20), next(before, None))
         )  # fmt: skip
     return Film(*network_of(hosts, switched), flights, predicted=reason or "no measurement")
 
