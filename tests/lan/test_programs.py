@@ -185,10 +185,11 @@ def test_a_killed_guard_is_replaced():
 
 
 @needs_lan
-def test_a_killed_guard_is_replaced_though_nobody_has_heard_of_its_programs_end():
-    """Until then it is ending, and has no namespaces any more."""
+def test_a_killed_guard_is_replaced_before_anybody_has_heard_of_its_programs_end():
+    """Their launcher is stopped, as by Ctrl-Z in a terminal: until it goes on, the guard is ending."""
     with lan.switch("alice") as net:
         program = net["alice"].start("sleep", "1000")
+        os.kill(program.pid, signal.SIGSTOP)
         guard = int(children(lan.process.running["process"].pid).split()[-1])
         os.kill(guard, signal.SIGKILL)
         until = time.monotonic() + 20
@@ -196,6 +197,7 @@ def test_a_killed_guard_is_replaced_though_nobody_has_heard_of_its_programs_end(
             while time.monotonic() < until:
                 os.readlink(f"/proc/{guard}/ns/mnt")
         assert said(net["alice"], "echo", "again") == "again\n"
+        os.kill(program.pid, signal.SIGCONT)
         assert program.wait(20) == -signal.SIGKILL
 
 
