@@ -181,16 +181,16 @@ for number in map(int, os.listdir("/dev/fd") if os.name == "posix" else []):
 )
 
 
-def interrupted(path):
+def interrupted(path, folder):
     """Run a lesson, interrupt each cell at a random moment and run it again to its end, twice.
 
-    The first moment is soon, the second is within the time that the cell takes. Returns how many moments met a cell
-    that had not ended, and what is left.
+    The first moment is soon, the second is within the time that the cell takes. What the lesson writes goes to the
+    folder. Returns how many moments met a cell that had not ended, and what is left.
     Only the first, which imports, is not interrupted: half an import of numpy is not mended by another. Nor is half a
     load of a magic, which IPython loads when it is first used.
     """
     rng = random.Random(path.name)
-    manager, client = start_new_kernel(120, "python3", cwd=str(TOP), stderr=subprocess.DEVNULL)
+    manager, client = start_new_kernel(120, "python3", cwd=str(folder), stderr=subprocess.DEVNULL)
     try:
         first, *cells = lesson(path.stem).cells
         for source in (STURDY, f"%%writefile {os.devnull}\n#", first.source):
@@ -221,10 +221,10 @@ def interrupted(path):
 
 
 @pytest.mark.long
-def test_each_cell_interrupted_at_a_random_moment_runs_when_it_is_run_again(measured):
+def test_each_cell_interrupted_at_a_random_moment_runs_when_it_is_run_again(tmp_path, measured):
     before = helpers()
     with concurrent.futures.ThreadPoolExecutor(len(NOTEBOOKS)) as pool:
-        counts, left = zip(*pool.map(interrupted, NOTEBOOKS), strict=True)
+        counts, left = zip(*pool.map(interrupted, NOTEBOOKS, [tmp_path] * len(NOTEBOOKS)), strict=True)
     assert left == ([],) * len(NOTEBOOKS)
     assert have_ended(helpers() - before)
     cells, met = sum(len(lesson(path.stem).cells) - 1 for path in NOTEBOOKS), sum(counts)

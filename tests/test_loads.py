@@ -158,13 +158,15 @@ def test_1000_requests_through_each_of_8_bad_networks(measured):
 # --- Many readers ---
 
 
-async def run(notebook, ip):
-    """Run a notebook in a kernel of its own; return its errors. ip: where the kernel's sockets are, a path.
+async def run(notebook, folder):
+    """Run a notebook in a kernel of its own, in a new folder, where the kernel's sockets are too; return its errors.
 
     Not TCP: Jupyter looks for free ports, and with many kernels another may take one before it does.
     """
-    manager = jupyter_client.AsyncKernelManager(transport="ipc", ip=str(ip))
-    client = nbclient.NotebookClient(notebook, km=manager, timeout=300, startup_timeout=300)
+    folder.mkdir()
+    manager = jupyter_client.AsyncKernelManager(transport="ipc", ip=str(folder / "kernel"))
+    waits = {"timeout": 300, "startup_timeout": 300}
+    client = nbclient.NotebookClient(notebook, km=manager, resources={"metadata": {"path": str(folder)}}, **waits)
     try:
         await client.async_execute()
     finally:

@@ -5,6 +5,7 @@ import configparser
 import itertools
 import json
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -21,6 +22,16 @@ NOTEBOOKS = sorted((TOP / "notebooks").glob("*.ipynb"))
 
 def read(name):
     return (TOP / name).read_text(encoding="utf-8")
+
+
+def test_the_top_level_has_no_file_but_those_that_belong_there():
+    """A test that runs a lesson here leaves the learner's programs of lesson 2-1."""
+    tools = {"pyproject.toml", "conftest.py", "LICENSE", ".gitignore", ".ci", ".github", ".devcontainer", "CHANGELOG.md"}
+    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=TOP, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("no git, or no repository")
+    ours = {"notebooks", "udplab", "tests", "environment.yml", "README.md"} | tools
+    assert {Path(name).parts[0] for name in listed.stdout.splitlines()} == ours
 
 
 def test_environment_yml_and_pyproject_name_the_same_packages():
