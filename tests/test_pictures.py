@@ -23,8 +23,8 @@ def in_style():
 
 
 def written(figure):
-    """Return the (text, box) of everything written in a drawn figure, in pixels."""
-    figure.canvas.draw()
+    """Return the (text, box) of everything written in a figure when it is laid out as it is drawn, in pixels."""
+    figure.draw_without_rendering()
     found = [item for item in figure.findobj(Text) if item.get_visible() and item.get_text().strip()]
     ticks = [tick for ax in figure.axes for axis in (ax.xaxis, ax.yaxis) for tick in axis.get_major_ticks()]
     shown = {label for tick in ticks for label in (tick.label1, tick.label2) if inside(tick)}

@@ -26,7 +26,16 @@ def read(name):
 
 def test_the_top_level_has_no_file_but_those_that_belong_there():
     """A test that runs a lesson here leaves the learner's programs of lesson 2-1."""
-    tools = {"pyproject.toml", "conftest.py", "LICENSE", ".gitignore", ".ci", ".github", ".devcontainer", "CHANGELOG.md"}
+    tools = {
+        "pyproject.toml",
+        "conftest.py",
+        "LICENSE",
+        ".gitignore",
+        ".ci",
+        ".github",
+        ".devcontainer",
+        "CHANGELOG.md",
+    }
     listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=TOP, capture_output=True, text=True)
     if listed.returncode:
         pytest.skip("no git, or no repository")

@@ -7,8 +7,10 @@ import io
 import itertools
 import re
 
+import nbformat
 import PIL.Image
 import pytest
+from nbformat import v4
 
 from udplab import lan
 from udplab.__main__ import NOTEBOOKS
@@ -450,37 +452,23 @@ stage.on(lambda event: event["type"] == "press" and setattr(stage, "pressed", [e
 display(stage, slider)"""
 
 
-def test_in_jupyterlab(browser, browser_context_args, lab):
-    cell = {"cell_type": "code", "id": "stage", "metadata": {}, "source": CELLS, "outputs": [], "execution_count": None}
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    notebook = {"nbformat": 4, "nbformat_minor": 5, "metadata": kernel, "cells": [cell]}
-    context = browser.new_context(**browser_context_args)
-    context.set_default_timeout(120_000)
-    page = context.new_page()
-    page.goto(lab, timeout=120_000)
-    page.wait_for_function("window.jupyterapp?.serviceManager.isReady")
-    page.evaluate(
-        "async content => { await window.jupyterapp.serviceManager.contents.save('stage.ipynb', content); }",
-        {"type": "notebook", "format": "json", "content": notebook},
-    )
-    page.goto(lab.replace("/lab?", "/lab/tree/stage.ipynb?reset&"), timeout=120_000)
-    page.wait_for_function(
-        "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'", timeout=120_000
-    )
-    page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
-    page.locator(".udplab-stage").nth(1).wait_for()
-    assert page.locator(".jp-OutputArea-output img").get_attribute("alt").startswith("Picture: 1 frame in 30.0 µs")
-    page.locator(".jp-OutputArea-output", has_text="client to server: 2 bytes of UDP: delivered").first.wait_for()
-    first, second = page.locator(".udplab-stage").all()
-    first.locator("button.play").click()
-    page.wait_for_function("document.querySelector('.udplab-stage').dataset.time > 1e-6")
-    second.get_by_role("button", name="Ask the server").focus()
-    page.keyboard.press("Enter")
-    second.locator("[role=button][aria-pressed=true]").wait_for()  # Python was asked, and has answered
-    page.get_by_label("number (1 to 9), typed").fill("7")
-    page.keyboard.press("Enter")
-    page.wait_for_function("document.querySelector('.udplab-slider input[type=range]').value === '7'")
-    second.get_by_label("delay of client to server").last.fill("3")
-    page.keyboard.press("Enter")
-    page.wait_for_function("document.querySelector('.slide input[type=range]').value === '3'")
-    context.close()
+def test_in_jupyterlab(jupyterlab, learner):
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}  # else one is asked for
+    nbformat.write(v4.new_notebook(cells=[v4.new_code_cell(CELLS)], metadata=kernel), learner.lessons / "stage.ipynb")
+    with jupyterlab.notebook("stage.ipynb") as page:
+        page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
+        page.locator(".udplab-stage").nth(1).wait_for()
+        assert page.locator(".jp-OutputArea-output img").get_attribute("alt").startswith("Picture: 1 frame in 30.0 µs")
+        page.locator(".jp-OutputArea-output", has_text="client to server: 2 bytes of UDP: delivered").first.wait_for()
+        first, second = page.locator(".udplab-stage").all()
+        first.locator("button.play").click()
+        page.wait_for_function("document.querySelector('.udplab-stage').dataset.time > 1e-6")
+        second.get_by_role("button", name="Ask the server").focus()
+        page.keyboard.press("Enter")
+        second.locator("[role=button][aria-pressed=true]").wait_for()  # Python was asked, and has answered
+        page.get_by_label("number (1 to 9), typed").fill("7")
+        page.keyboard.press("Enter")
+        page.wait_for_function("document.querySelector('.udplab-slider input[type=range]').value === '7'")
+        second.get_by_label("delay of client to server").last.fill("3")
+        page.keyboard.press("Enter")
+        page.wait_for_function("document.querySelector('.slide input[type=range]').value === '3'")

@@ -1,6 +1,5 @@
 """A terminal of JupyterLab on a host: `udplab on` where learners type it, while a notebook holds the network."""
 
-import contextlib
 import re
 import socket
 import sys
@@ -14,27 +13,21 @@ pytest.importorskip("playwright.sync_api", reason="no playwright: uv installs it
 pytestmark = needs_lan
 
 NETWORK = 'from udplab import lan\nnet = lan.switch("alice", "theodora")\nprint(net["theodora"].address)'
-NOTEBOOK = "window.jupyterapp?.shell.currentWidget"
 
 
-@pytest.fixture
-def page(browser, learner, lab):
-    """Yield a page with a notebook whose only cell has made a network."""
+def test_a_terminal_on_a_host(jupyterlab, learner):
+    """The notebook's only cell has made a network."""
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}  # else one is asked for
     notebook = v4.new_notebook(cells=[v4.new_code_cell(NETWORK)], metadata=kernel)
     nbformat.write(notebook, learner.lessons / "network.ipynb")
-    with contextlib.closing(browser.new_page()) as opened:
-        opened.set_default_timeout(120_000)  # ms
-        opened.goto(lab.replace("/lab?", "/lab/tree/network.ipynb?reset&"))
-        opened.wait_for_function(f"{NOTEBOOK}?.sessionContext?.session?.kernel?.status === 'idle'")
-        opened.evaluate(f"window.notebook = {NOTEBOOK}")
-        opened.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
-        opened.locator(".jp-OutputArea-output", has_text="10.0.0.2").wait_for()
-        yield opened
-        opened.evaluate("window.notebook.sessionContext.shutdown()")
+    with jupyterlab.notebook("network.ipynb") as page:
+        page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
+        page.locator(".jp-OutputArea-output", has_text="10.0.0.2").wait_for()
+        terminal(page)
 
 
-def test_a_terminal_on_a_host(page):
+def terminal(page):
+    """Go to the host in a new terminal and leave it again."""
     page.evaluate("""async () => {
         const {content} = await window.jupyterapp.commands.execute("terminal:create-new");
         await content.ready;

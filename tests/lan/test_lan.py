@@ -1052,7 +1052,7 @@ from udplab import lan
 assert lan.unavailable() is not None
 cells = json.loads(Path("notebooks/{lesson}.ipynb").read_text(encoding="utf-8"))["cells"]
 space = {{"display": print}}
-for _ in range(2):  # twice in one process
+for _ in range({times}):
     for cell in cells:
         if cell["cell_type"] == "code":
             exec(compile("".join(cell["source"]), cell["id"], "exec"), space)
@@ -1074,16 +1074,16 @@ udplab.lan.process.sys = mock.Mock(wraps=sys, platform="darwin")
 
 
 @pytest.mark.parametrize(
-    ("forbid", "words"),
+    ("forbid", "words", "times"),
     [
-        pytest.param(BY_SYSCTL, "max_user_namespaces is 0", marks=needs_lan),
-        (BY_PLATFORM, "this is darwin"),
+        pytest.param(BY_SYSCTL, "max_user_namespaces is 0", 1, marks=needs_lan),
+        (BY_PLATFORM, "this is darwin", 2),
     ],
 )
 @pytest.mark.parametrize("lesson", ["2-3-mtu", "2-4-broadcast"])
-def test_a_lesson_without_a_lan(lesson, forbid, words):
-    """Every cell runs to its end, twice, and the twins say why nothing was measured."""
-    code = FORBIDDEN.format(lesson=lesson, forbid=textwrap.dedent(forbid))
+def test_a_lesson_without_a_lan(lesson, forbid, words, times):
+    """Every cell runs to its end, so many times, and the twins say why nothing was measured."""
+    code = FORBIDDEN.format(lesson=lesson, forbid=textwrap.dedent(forbid), times=times)
     environment = os.environ | {"PYTHONIOENCODING": "utf-8"}
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=REPO, env=environment, capture_output=True, encoding="utf-8", timeout=500
