@@ -107,20 +107,25 @@ def stage(opened, film, buttons=(), pressed=(), sliders=(), **options):
     return opened(stages.Stage, traits, **options)
 
 
-def at(page, shown):
-    """Move the slider to a time on the stage, in seconds; return the film's time that the stage then shows."""
-    page.get_by_label("Time in the film").evaluate(
-        "(slider, to) => { slider.value = to; slider.dispatchEvent(new Event('input')); }", shown
-    )
-    return float(page.locator(".udplab-stage").get_attribute("data-time"))
+SHOWN = """([slider, times]) => times.map(time => {
+    slider.value = time;
+    slider.dispatchEvent(new Event("input"));
+    const moving = [...document.querySelectorAll(".moving[data-flight]")];
+    return [Number(document.querySelector(".udplab-stage").dataset.time),
+        moving.map(each => [each.dataset.flight, each.getAttribute("transform")])];
+})"""
 
 
-def moving(page):
-    """Return {number of the flight: (x, y)} of what moves, as it is drawn."""
-    found = page.locator(".moving[data-flight]").evaluate_all(
-        "all => all.map(each => [each.dataset.flight, each.getAttribute('transform')])"
-    )
-    return {int(number): tuple(map(float, re.findall(r"-?[\d.]+", where))) for number, where in found}
+def at(page, *times):
+    """Move the slider to times on the stage, in seconds, one after another.
+
+    Returns a list of (the film's time that the stage then shows, {number of a flight that moves: (x, y)}).
+    """
+    slider = page.get_by_label("Time in the film").element_handle()
+    return [
+        (time, {int(number): tuple(map(float, re.findall(r"-?[\d.]+", where))) for number, where in moving})
+        for time, moving in page.evaluate(SHOWN, [slider, times])
+    ]
 
 
 def expected(film, time):
@@ -138,9 +143,9 @@ def expected(film, time):
 def test_what_moves_at_a_time_is_where_the_film_says(opened, film):
     page, drawn = stage(opened, film), scenes.scene(film)
     seen, last = set(), film.schedule()[-1][1]
-    for step in [*range(101), 30, 80, 3]:  # backwards too
-        time = at(page, last * step / 100)
-        where, shares = moving(page), expected(film, time)
+    steps = [*range(101), 30, 80, 3]  # backwards too
+    for time, where in at(page, *(last * step / 100 for step in steps)):
+        shares = expected(film, time)
         assert where.keys() == shares.keys()
         for number, share in shares.items():
             corners = drawn["routes"][drawn["flights"][number][0]]["corners"]
@@ -265,7 +270,7 @@ def test_it_stands_still_for_readers_who_ask_for_less_motion(opened):
     assert len(times) <= len(moments) + 1  # it jumps from event to event
     page.evaluate("scene => window.model.set('_scene', scene)", scenes.scene(switch_film()))
     assert page.locator("button.play").inner_text() == "▶ Play"  # nothing starts by itself
-    assert moving(page) == {}
+    assert page.locator(".moving[data-flight]").count() == 0
 
 
 def test_a_new_film_starts_at_once(opened):
