@@ -55,7 +55,7 @@ def measure_message(net, size):
 # --- Three messages on their way ---
 
 
-def in_flight(links, large=1472, small=1372, delay=0.1):
+def in_flight(links, large=1472, small=1372, delay=0.2):
     """Send three large datagrams over a slow link, then a small one each time when news has come, and once more.
 
     delay: of the client's link, in seconds each way. The large ones leave at half of it from one another, so all are
