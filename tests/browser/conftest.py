@@ -45,9 +45,11 @@ def jupyterlab(browser, browser_context_args, lab):
     context.close()
 
 
+@pytest.hookimpl(trylast=True)  # when pytest-random-order has shuffled
 def pytest_collection_modifyitems(items):
     """In random order too, a lesson's tests stay together: each change of lesson runs the whole next one."""
     chosen = [index for index, item in enumerate(items) if "lesson" in getattr(item, "fixturenames", ())]
-    together = sorted((items[index] for index in chosen), key=lambda item: item.callspec.params["lesson"])
-    for index, item in zip(chosen, together, strict=True):
+    lessons = [items[index].callspec.params["lesson"] for index in chosen]
+    together = sorted(zip(lessons, chosen, strict=True), key=lambda each: lessons.index(each[0]))
+    for index, item in zip(chosen, [items[place] for _, place in together], strict=True):
         items[index] = item

@@ -106,9 +106,10 @@ class Picture {
     const node = draw(kind === "switch" ? this.bars : this.nodes, "g", { class: `node ${kind}` });
     draw(node, "rect", { x: x - half, y: y - tall, width: 2 * half, height: 2 * tall, rx: 6 });
     const size = Math.min(17, (2 * half - 6) / (0.58 * Math.max(...lines.map(line => line.length))));
+    const at = kind === "switch" ? x - half + 10 : x; // in its middle a cross would hide the name
     lines.forEach((line, n) => {
       const style = `font-size: ${n ? Math.min(size, 14) : size}px`;
-      draw(node, "text", { x, y: y + 6 + (n - (lines.length - 1) / 2) * 17, style }, line);
+      draw(node, "text", { x: at, y: y + 6 + (n - (lines.length - 1) / 2) * 17, style }, line);
     });
     this.places[name] = { x, y, half, side, tall, spot: draw(this.marks, "g") };
     this.pressable[name] = () => node;
