@@ -80,7 +80,7 @@ FLOODED = {
 BROWSER = {
     "control": "SO_BROADCAST is set",
     "moved": "heard by: alice, bob, carol, router",
-    "keys": ["Space"] * 10,
+    "keys": ["Space", "Space"],
     "guess": ("guess-subnet", '["bob", "mallory"]', "who-subnet", "hears it"),
     "exercise": ("exercise-spread", "40", "Not yet.", "120"),
     "picture": None,

@@ -612,7 +612,7 @@ def test_a_network_that_is_there_and_then_refuses_leaves_the_prediction(problem,
 
 def test_the_playground_without_a_lan_shows_the_prediction(no_lan):
     playground = panel.who_hears()
-    assert playground.words == f"alice sends to 10.0.0.255\nheard by: alice, bob, carol, router\nonly predicted: {WHY}"
+    assert playground.words == f"alice sends to 10.0.0.255, heard by: alice, bob, carol, router\nonly predicted: {WHY}"
     assert playground.stage.film.predicted == WHY
 
 
@@ -623,7 +623,7 @@ def press(playground, name):
 def test_a_pressed_host_sends_or_listens_in_another_way(no_lan):
     playground = panel.who_hears()
     press(playground, "dave")
-    assert playground.words.startswith("dave sends to 10.0.0.255\nheard by: router")
+    assert playground.words.startswith("dave sends to 10.0.0.255, heard by: router")
     film, words = playground.stage.film, playground.text.value
     playground.action.value = panel.BIND
     assert (playground.stage.film, playground.text.value) == (film, words), "nothing is sent"
@@ -647,7 +647,7 @@ def test_a_pressed_host_sends_or_listens_in_another_way(no_lan):
 
 def test_the_still_of_the_playground(no_lan, capsys):
     run_async(panel.who_hears().still)
-    assert "alice sends to 10.0.0.255\nheard by: alice, bob, carol, router" in capsys.readouterr().out
+    assert "alice sends to 10.0.0.255, heard by: alice, bob, carol, router" in capsys.readouterr().out
 
 
 # ---- Plots ----

@@ -207,12 +207,12 @@ def test_a_router_answers_from_its_near_address(net):
 
 def test_the_playground_measures():
     playground = panel.who_hears()
-    assert playground.words == "alice sends to 10.0.0.255\nheard by: alice, bob, carol, router\nas predicted"
+    assert playground.words == "alice sends to 10.0.0.255, heard by: alice, bob, carol, router\nas predicted"
     playground.permission.value = False  # a changed control sends again
     assert "not sent: EACCES\nas predicted" in playground.words
     playground.permission.value = True
     playground.pressed({"type": "press", "name": "dave"})
-    assert "dave sends to 10.0.0.255\nheard by: router\nas predicted" in playground.words
+    assert "dave sends to 10.0.0.255, heard by: router\nas predicted" in playground.words
     assert not playground.stage.film.predicted
 
 

@@ -48,7 +48,8 @@ class WhoHears:
         for control in (self.destination, self.port, self.permission):
             self.stage.follow(control, self.changed)
         fields = widgets.GridBox(controls, layout={"grid_template_columns": "repeat(auto-fill, minmax(24em, 1fr))"})
-        below = widgets.HBox([self.text, Gone()], layout={"justify_content": "space-between"})
+        self.text.layout.flex = "1"
+        below = widgets.HBox([self.text, Gone(layout={"width": "15em"})])
         self.widget = widgets.VBox([fields, self.stage, below], layout={"max_width": "900px"})
 
     def _repr_mimebundle_(self, **options):
@@ -68,7 +69,7 @@ class WhoHears:
         film, heard = both.result
         verdict = both.map(operator.itemgetter(1)).verdict
         ended = heard.words if heard.error else f"heard by: {heard.words}"
-        self.words = f"{self.sender} sends to {heard.destination}\n{ended}\n{verdict}"
+        self.words = f"{self.sender} sends to {heard.destination}, {ended}\n{verdict}"
         self.text.value = f'<div role="status">{told(self.words, self.before)}</div>'
         bare = "" if self.permission.value else ", SO_BROADCAST not set"
         self.before = f"{self.sender} to {heard.destination}, port {self.port.value}{bare}, {ended}"

@@ -171,9 +171,10 @@ class Picture {
     const recent = notes.filter(([when]) => when <= time && shown - between(knots, when, 0, 1) < NOTE);
     if (!this.fresh(this.notes, recent)) return;
     for (const [host, words] of new Map(recent.map(([, host, words]) => [host, words]))) {
-      const { x, y, tall } = this.places[host];
-      const above = y < 100 ? 18 : y - tall - 12; // in a row of hosts, over what can be pressed at the links
-      draw(this.notes, "text", { x: inside(x, 5 * words.length), y: above, class: "note shadow" }, words);
+      const { x, y, tall, side } = this.places[host];
+      let at = side > 0 ? y - tall - 12 : y + tall + 22; // not where the host's marks are
+      if (y < 100) at = 18; // in a row of hosts, over what can be pressed at the links
+      draw(this.notes, "text", { x: inside(x, 5 * words.length), y: at, class: "note shadow" }, words);
     }
   }
 
