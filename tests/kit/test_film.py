@@ -149,7 +149,7 @@ def test_a_damaged_datagram_is_dropped_for_its_checksum_unless_it_has_none():
         assert one(film).fate == fate
 
 
-@pytest.mark.parametrize(("bit", "end"), [(4, "IP header"), (300, "checksum is wrong")])
+@pytest.mark.parametrize(("bit", "end"), [(2, "IP header"), (4, "IP header"), (300, "checksum is wrong")])
 def test_what_a_router_sent_on_is_known_though_the_next_link_damages_it(bit, end):
     """A bit of the IP header, counted from its start, or of the data."""
     tape, packet = Tape(), datagram(bytes(40), id=7)
@@ -377,6 +377,16 @@ def test_ipv6_frames_are_read():
     assert told.error == (2, 0, 1280) and told.quoted.ports == (7, 8)
     assert frames.words(told) == "ICMP: too big, MTU 1280"
     assert frames.parse(bytes(Ether() / IPv6(**ends) / ICMPv6ND_NS())).kind == "NDP"
+
+
+def test_a_flipped_bit_of_an_ip_header_is_seen():
+    """Also where the packet then claims to be of another version, or its header to be longer or shorter."""
+    whole = bytes(Ether() / IP(src="10.0.0.1", dst="10.0.0.2", id=0x8765) / UDP(sport=1, dport=2) / Raw(bytes(40)))
+    assert frames.parse(whole).intact
+    for bit in range(160):
+        flipped = bytearray(whole)
+        flipped[frames.ETHERNET + bit // 8] ^= 0x80 >> bit % 8
+        assert not frames.parse(bytes(flipped)).intact, bit
 
 
 @given(st.binary(max_size=80), st.sampled_from([b"\x08\x00", b"\x86\xdd", b"\x08\x06"]))

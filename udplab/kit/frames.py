@@ -44,7 +44,8 @@ class Packet:
     offset: where in the datagram its body starts, in bytes; more: whether further fragments follow
     whole: whether no router may cut it
     body: what follows the IP header
-    intact: whether the checksum of its IPv4 header fits (RFC 791); IPv6 has none
+    intact: whether its IP header is of the version that the frame names, and the checksum in it fits (RFC 791; IPv6 has
+        none)
     """
 
     kind: str
@@ -101,8 +102,11 @@ def parse(frame: bytes) -> Packet:
     if kind == b"\x08\x06" and len(frame) >= ETHERNET + 28:  # ARP (RFC 826)
         asker, asked = socket.inet_ntoa(frame[28:32]), socket.inet_ntoa(frame[38:42])
         return Packet("ARP", 28, to, 0, asker, asked, body=frame[ETHERNET : ETHERNET + 28])
-    packet = parse_ip(frame[ETHERNET:], to) if kind in (b"\x08\x00", b"\x86\xdd") else None
-    return packet or Packet("other", max(len(frame) - ETHERNET, 0), to, body=frame[ETHERNET:])
+    version = {b"\x08\x00": 4, b"\x86\xdd": 6}.get(kind)
+    packet = parse_ip(frame[ETHERNET:], to) if version else None
+    if packet and packet.version == version:
+        return packet
+    return Packet("other", max(len(frame) - ETHERNET, 0), to, body=frame[ETHERNET:], intact=not version)
 
 
 def parse_ip(data: bytes, to: bytes = b"") -> Packet | None:

@@ -78,11 +78,8 @@ class Judge:
             if not (packet.to[:1] and packet.to[0] & 1) and packet.to not in self.macs:
                 self.set(number, fates.IGNORED, "not for this host's interface")
             elif not packet.intact:
-                self.set(
-                    number,
-                    fates.DROPPED,
-                    "the checksum of its IP header is wrong, so the kernel drops it without a word",
-                )
+                wrong = "the checksum of its IP header" if packet.version else "its IP header"
+                self.set(number, fates.DROPPED, f"{wrong} is wrong, so the kernel drops it without a word")
             elif packet.version == 0:
                 mine = packet.target in self.addresses or packet.kind != "ARP"
                 self.set(number, *((fates.TAKEN, "") if mine else (fates.IGNORED, "it is not asked")))
