@@ -457,6 +457,17 @@ stage.on(lambda event: event["type"] == "press" and setattr(stage, "pressed", [e
 display(stage, slider)"""
 
 
+# The cell has ended, and what brings a new picture into view then has moved the page for the last time.
+ENDED = """() => new Promise(done => {
+    let still = 0;
+    const look = () => {
+        if (document.querySelector(".jp-CodeCell .jp-InputPrompt").textContent.includes("*")) still = 0;
+        ++still < 15 ? requestAnimationFrame(look) : done();
+    };
+    look();
+})"""
+
+
 def test_in_jupyterlab(jupyterlab, learner):
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}  # else one is asked for
     nbformat.write(v4.new_notebook(cells=[v4.new_code_cell(CELLS)], metadata=kernel), learner.lessons / "stage.ipynb")
@@ -466,6 +477,7 @@ def test_in_jupyterlab(jupyterlab, learner):
         assert page.locator(".jp-OutputArea-output img").get_attribute("alt").startswith("Picture: 1 frame in 30.0 µs")
         page.locator(".jp-OutputArea-output", has_text="client to server: 2 bytes of UDP: delivered").first.wait_for()
         first, second = page.locator(".udplab-stage").all()
+        page.evaluate(ENDED)
         first.locator("button.play").click()
         page.wait_for_function("document.querySelector('.udplab-stage').dataset.time > 1e-6")
         second.get_by_role("button", name="Ask the server").focus()
