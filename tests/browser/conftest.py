@@ -1,7 +1,6 @@
 """The learner's JupyterLab in a page that the tests of a process share: to load it costs a browser five seconds."""
 
 import contextlib
-import types
 
 import pytest
 
@@ -19,7 +18,7 @@ CLOSE = """async panel => {
 
 @pytest.fixture(scope="session")
 def jupyterlab(browser, browser_context_args, lab):
-    """Yield an object with the `page` and `notebook(name)`, a context in which a notebook of the learner is open.
+    """Yield a function: notebook(name) is a context with the page, in which a notebook of the learner is open.
 
     When it is left, its kernel is gone.
     """
@@ -41,7 +40,7 @@ def jupyterlab(browser, browser_context_args, lab):
         finally:
             page.evaluate(CLOSE, panel)
 
-    yield types.SimpleNamespace(page=page, notebook=notebook)
+    yield notebook
     context.close()
 
 

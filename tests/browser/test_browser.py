@@ -95,7 +95,7 @@ class Lesson:
         """Run all cells from the top, and see how much of each new picture is in view.
 
         Those with a picture are run by Shift + Enter, as readers do; what is between them in one go, as by Run Selected
-        Cells, which takes a browser a quarter of the time.
+        Cells, which takes a browser less than half of the work.
         """
         page, run = self.page, 0
         window = page.locator(".jp-WindowedPanel-outer").element_handle()
@@ -152,7 +152,7 @@ def lesson(request, jupyterlab, learner):
     name = LESSONS[request.param].NOTEBOOK
     copy = learner.lessons / name
     clean = copy.read_bytes()
-    with jupyterlab.notebook(name) as page:
+    with jupyterlab(name) as page:
         found = Lesson(request.param, page)
         found.work_through()
         yield found

@@ -471,7 +471,7 @@ ENDED = """() => new Promise(done => {
 def test_in_jupyterlab(jupyterlab, learner):
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}  # else one is asked for
     nbformat.write(v4.new_notebook(cells=[v4.new_code_cell(CELLS)], metadata=kernel), learner.lessons / "stage.ipynb")
-    with jupyterlab.notebook("stage.ipynb") as page:
+    with jupyterlab("stage.ipynb") as page:
         page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
         page.locator(".udplab-stage").nth(1).wait_for()
         assert page.locator(".jp-OutputArea-output img").get_attribute("alt").startswith("Picture: 1 frame in 30.0 µs")

@@ -20,7 +20,7 @@ def test_a_terminal_on_a_host(jupyterlab, learner):
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}  # else one is asked for
     notebook = v4.new_notebook(cells=[v4.new_code_cell(NETWORK)], metadata=kernel)
     nbformat.write(notebook, learner.lessons / "network.ipynb")
-    with jupyterlab.notebook("network.ipynb") as page:
+    with jupyterlab("network.ipynb") as page:
         page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
         page.locator(".jp-OutputArea-output", has_text="10.0.0.2").wait_for()
         terminal(page)
