@@ -18,18 +18,18 @@ RIGHT_STYLES, WRONG_IDEAS, SECONDS, ANY_SECONDS = 6, 10, 3.0, 10.0
 def each(check, answers, together=False):
     """Call check(answer) for each of a dict of answers; raise what failed, with the style or idea that it was.
 
-    together: several at a time, since most of them wait; what spins comes afterwards, alone
+    together: several at a time, since most of them wait; what spins comes afterwards, alone, and what failed again
     """
-    spinning = {idea: answer for idea, answer in answers.items() if together and "spins" in idea}
-    with concurrent.futures.ThreadPoolExecutor(6 if together else 1) as pool:
-        calls = {idea: pool.submit(check, answer) for idea, answer in answers.items() if idea not in spinning}
-    for idea, answer in spinning.items():
-        calls[idea] = concurrent.futures.Future()
-        calls[idea].set_result(check(answer))
-    for idea, call in calls.items():
-        if error := call.exception():
+    alone = {idea: answer for idea, answer in answers.items() if not together or "spins" in idea}
+    with concurrent.futures.ThreadPoolExecutor(6) as pool:
+        calls = {idea: pool.submit(check, answer) for idea, answer in answers.items() if idea not in alone}
+    alone |= {idea: answers[idea] for idea, call in calls.items() if call.exception()}  # the crowd may have slowed it
+    for idea, answer in alone.items():
+        try:
+            check(answer)
+        except BaseException as error:
             error.add_note(idea)
-            raise error
+            raise
 
 
 def exercises_of(module):
