@@ -5,6 +5,7 @@ WRONG = {"count": {"counts characters": (7, "the number of characters"), ...}, .
 """
 
 import concurrent.futures
+import os
 import time
 
 import numpy as np
@@ -37,28 +38,37 @@ def exercises_of(module):
     return {name: each for name, each in vars(module).items() if isinstance(each, Exercise)}
 
 
+def crowd():
+    """Return how many programs share a processor now, 1.0 or more; Windows does not count them."""
+    return max(1.0, os.getloadavg()[0] / os.cpu_count()) if hasattr(os, "getloadavg") else 1.0
+
+
 def assert_right(exercise, answer):
-    """Whatever the style, and in time, if the machine is not too busy with others: one of three tries is."""
+    """Whatever the style, and in time: one of three tries is, since a machine may be busy with others."""
     for last in (False, False, True):
         begin = time.monotonic()
         verdict = exercise.verdict(answer)
         assert verdict == True and verdict.words.startswith("Right. "), verdict.words  # noqa: E712
         if time.monotonic() - begin < SECONDS or last:
             break
-    assert time.monotonic() - begin < SECONDS
+    assert time.monotonic() - begin < SECONDS * crowd()
 
 
-def assert_wrong(exercise, answer, words, waits=False):
-    """It gets these words, in one sentence or two, with no class of ours in them. waits: whether its time is real."""
-    begin = time.monotonic()
-    verdict = exercise.verdict(answer)
-    if waits and words not in verdict.words:  # a stall of a busy machine may be all that the check saw
-        begin, verdict = time.monotonic(), exercise.verdict(answer)
+def assert_wrong(exercise, answer, words):
+    """It gets these words, in one sentence or two, with no class of ours in them.
+
+    A check may have seen no more than a stall of a busy machine: so three times.
+    """
+    for _ in range(3):
+        begin = time.monotonic()
+        verdict = exercise.verdict(answer)
+        if words in verdict.words:
+            break
     assert verdict == False and verdict.words.startswith("Not yet. "), verdict.words  # noqa: E712
     assert words in verdict.words, verdict.words
     assert verdict.words.isprintable() and len(verdict.words) < 1000
     assert "Paper" not in verdict.words and "udplab" not in verdict.words
-    assert time.monotonic() - begin < ANY_SECONDS
+    assert time.monotonic() - begin < ANY_SECONDS * crowd()
 
 
 def assert_complete(module, right, wrong):
@@ -102,10 +112,10 @@ def assert_over_in_time(module):
             assert time.monotonic() - begin < ANY_SECONDS, (exercise.name, function)
 
 
-def four_tests(module, right, wrong, together=(), real_time=()):
+def four_tests(module, right, wrong, together=()):
     """Return the four tests that the exercises of each lesson pass.
 
-    together: the names of those that mostly wait; real_time: of others whose answers are really waited for
+    together: the names of those that mostly wait
     """
 
     @pytest.mark.parametrize("name", right)
@@ -114,8 +124,7 @@ def four_tests(module, right, wrong, together=(), real_time=()):
 
     @pytest.mark.parametrize("name", wrong)
     def with_the_words_for_it(name):
-        waits = name in (*together, *real_time)
-        each(lambda answer: assert_wrong(getattr(module, name), *answer, waits), wrong[name], name in together)
+        each(lambda answer: assert_wrong(getattr(module, name), *answer), wrong[name], name in together)
 
     def each_has_its_table():
         assert_complete(module, right, wrong)

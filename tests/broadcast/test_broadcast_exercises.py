@@ -465,7 +465,7 @@ WRONG = {
 
 
 test_right_in_any_style, test_wrong_with_the_words_for_it, test_each_has_its_table, test_over_in_time = four_tests(
-    exercises, RIGHT, WRONG, real_time=("find",)
+    exercises, RIGHT, WRONG
 )
 
 

@@ -917,18 +917,18 @@ def test_a_limit_that_a_network_meets_is_named():
 def test_a_helper_that_is_stopped_costs_the_patience_once(monkeypatch):
     """Fault 47."""
     with lan.switch("alice") as net:
-        monkeypatch.setattr(lan.network, "PATIENCE", 0.5)
-        net._control.settimeout(0.5)
+        monkeypatch.setattr(lan.network, "PATIENCE", 1.0)
+        net._control.settimeout(1.0)
         helper = lan.process.running["process"].pid
         os.kill(helper, signal.SIGSTOP)
         try:
             begin = time.monotonic()
-            with pytest.raises(lan.LanError, match=r"did not answer within 0\.5 s"):
+            with pytest.raises(lan.LanError, match=r"did not answer within 1 s"):
                 net["alice"].socket()
             net.close()
-            with pytest.raises(lan.LanError, match=r"did not answer within 0\.5 s"):
+            with pytest.raises(lan.LanError, match=r"did not answer within 1 s"):
                 lan.switch("bob")
-            assert time.monotonic() - begin < 1.9, "half a second each"
+            assert time.monotonic() - begin < 3.8, "a second each"
         finally:
             os.kill(helper, signal.SIGCONT)
 

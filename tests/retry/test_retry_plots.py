@@ -143,6 +143,8 @@ def test_a_log_tells_a_fate_too(ax):
     with experiments.Server(lambda data: None if data == b"q" else data) as server:
         with experiments.connect(*server.address) as sock:
             outcome = experiments.request(sock, b"q", [0.01], token=b"")
+        while not server.counts["received"]:
+            pass
         log = server.log
     assert plots.tries(ax, outcome, log).splitlines()[0].startswith("try 1: sent at 0 ms, request lost")
 
