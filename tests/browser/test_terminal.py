@@ -9,7 +9,7 @@ import pytest
 from machines import needs_lan
 from nbformat import v4
 
-pytest.importorskip("playwright.sync_api", reason="no playwright: uv installs it")
+sync_api = pytest.importorskip("playwright.sync_api", reason="no playwright: uv installs it")
 pytestmark = needs_lan
 
 NETWORK = 'from udplab import lan\nnet = lan.switch("alice", "theodora")\nprint(net["theodora"].address)'
@@ -35,7 +35,8 @@ def terminal(page):
     }""")
 
     def shown(words):
-        page.locator(".xterm-accessibility-tree > *", has_text=re.compile(words)).first.wait_for(state="attached")
+        screen, words = page.locator(".xterm-accessibility-tree"), re.compile(words, re.MULTILINE)
+        sync_api.expect(screen).to_contain_text(words, use_inner_text=True, timeout=12_000)
 
     def typed(line, answer):
         page.locator(".xterm-helper-textarea").focus()

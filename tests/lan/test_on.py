@@ -124,22 +124,42 @@ def test_doors_of_killed_helpers_are_swept():
     assert done.stdout == "" or not (place / f"{done.stdout.strip()}.sock").exists()
 
 
+def test_a_door_is_seen_when_it_listens(tmp_path, monkeypatch):
+    """Before, it would be swept away as that of a killed helper."""
+    monkeypatch.setattr(door, "folder", lambda user: tmp_path)
+    tmp_path.chmod(0o700)
+
+    class Looking(socket.socket):
+        def listen(self):
+            assert list(door.knock(tmp_path)) == [] and len(list(tmp_path.iterdir())) == 1
+            super().listen()
+
+    monkeypatch.setattr(socket, "socket", Looking)
+    opened = door.open_door()
+    assert [path.name for path in tmp_path.iterdir()] == [f"{os.getpid()}.sock"]
+    door.close_door(opened)
+    assert not list(tmp_path.iterdir())
+
+
 @needs_lan
 def test_another_users_network_is_refused():
-    """Neither listed, as it is in that user's folder, nor let in by its socket."""
+    """Neither listed, as it is in that user's folder, nor let in by its socket.
+
+    The socket is handed over, as the folder is closed, and stays so for whoever else asks now.
+    """
     if os.geteuid() != 0 or as_nobody("-c", "") is None:
         pytest.skip("it takes root to be somebody else")
     with lan.switch("alice", "xeno"):
         assert "no network is running" in as_nobody(*ON, "xeno", "true").stderr
         helper = lan.process.running["process"].pid
         path = door.folder(0) / f"{helper}.sock"
-        path.parent.chmod(0o755)
         path.chmod(0o777)
+        way = os.open(path, os.O_PATH)
         try:
-            knock = f"import socket; s = socket.socket(1, 5); s.connect({str(path)!r}); print(s.recv(9))"
-            assert as_nobody("-c", knock).stdout == "b''\n"
+            knock = f"import socket; s = socket.socket(1, 5); s.connect('/proc/self/fd/{way}'); print(s.recv(9))"
+            assert as_nobody("-c", knock, pass_fds=[way]).stdout == "b''\n"
         finally:
-            path.parent.chmod(0o700)
+            os.close(way)
     assert as_nobody("-c", f"import os; print(os.getuid() == {NOBODY})").stdout == "True\n"
 
 

@@ -42,13 +42,21 @@ def open_door():
         if refusal(place, user):
             raise PermissionError
         path = place / f"{os.getpid()}.sock"
-        path.unlink(missing_ok=True)
-        door.bind(os.fspath(path))
+        new = path.with_suffix(".new")  # a door that does not listen yet would be taken for that of a killed helper
+        new.unlink(missing_ok=True)
+        door.bind(os.fspath(new))
         door.listen()
+        new.rename(path)
     except OSError:
         door.close()
         return None
     return door
+
+
+def close_door(door):
+    """Close a door, and take it away."""
+    with door, contextlib.suppress(OSError):
+        Path(door.getsockname()).with_suffix(".sock").unlink()
 
 
 def remove_door(helper):

@@ -27,7 +27,7 @@ from pathlib import Path
 
 from udplab.lan import guard, netlink
 from udplab.lan.building import CLONE_NEWNET, CLONE_NEWUSER, HAS_IPV6, build, namespace_call, set_icmp, write_sysctl
-from udplab.lan.door import SIZE, is_ours, open_door
+from udplab.lan.door import SIZE, close_door, is_ours, open_door
 from udplab.lan.netlink import Kernel
 from udplab.lan.wiring import lay_wire
 
@@ -278,8 +278,7 @@ def main():
             if refused is None:
                 Helper(control, parent, door).serve()
     if door:
-        with door, contextlib.suppress(OSError):
-            os.unlink(door.getsockname())
+        close_door(door)
 
 
 if __name__ == "__main__":
