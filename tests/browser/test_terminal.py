@@ -1,5 +1,6 @@
 """A terminal of JupyterLab on a host: `udplab on` where learners type it, while a notebook holds the network."""
 
+import os
 import re
 import socket
 import sys
@@ -12,7 +13,8 @@ from nbformat import v4
 sync_api = pytest.importorskip("playwright.sync_api", reason="no playwright: uv installs it")
 pytestmark = needs_lan
 
-NETWORK = 'from udplab import lan\nnet = lan.switch("alice", "theodora")\nprint(net["theodora"].address)'
+HOST = f"theodora{os.getpid()}"  # `udplab on` finds all of a user's networks: no other run of the tests has this name
+NETWORK = f'from udplab import lan\nnet = lan.switch("alice", "{HOST}")\nprint(net["{HOST}"].address)'
 
 
 def test_a_terminal_on_a_host(jupyterlab, learner):
@@ -36,7 +38,7 @@ def terminal(page):
 
     def shown(words):
         screen, words = page.locator(".xterm-accessibility-tree"), re.compile(words, re.MULTILINE)
-        sync_api.expect(screen).to_contain_text(words, use_inner_text=True, timeout=12_000)
+        sync_api.expect(screen).to_contain_text(words, use_inner_text=True, timeout=120_000)
 
     def typed(line, answer):
         page.locator(".xterm-helper-textarea").focus()
@@ -44,8 +46,8 @@ def terminal(page):
         shown(answer)
 
     shown(r"[$#%>]\s*$")  # the shell's own prompt
-    typed(f"{sys.executable} -m udplab on theodora", r"^On theodora, 10\.0\.0\.2\. exit leaves it\.")
-    shown(r"^theodora.*[$#]\s*$")
-    typed("echo $((1300 + 37)) from $(hostname)", "^1337 from theodora")
+    typed(f"{sys.executable} -m udplab on {HOST}", rf"^On {HOST}, 10\.0\.0\.2\. exit leaves it\.")
+    shown(rf"^{HOST}.*[$#]\s*$")
+    typed("echo $((1300 + 37)) from $(hostname)", f"^1337 from {HOST}")
     typed("trap 'echo left' EXIT; exit", "^left")
     typed("echo $((1400 + 92)) from $(hostname)", f"^1492 from {re.escape(socket.gethostname())}")

@@ -17,6 +17,8 @@ from machines import NOBODY, TOP, as_nobody, needs_lan
 from udplab import lan
 from udplab.lan import door, on
 
+# Names that no other run of the tests on this machine has now: `udplab on` finds all of a user's networks.
+ZED, YVES, XENO, WANDA = (f"{name}{os.getpid()}" for name in ("zed", "yves", "xeno", "wanda"))
 ON = ("-c", "import sys; from udplab.lan.on import main; main(sys.argv[1:])")
 
 
@@ -77,19 +79,19 @@ def test_a_folder_that_is_not_ours_is_refused(tmp_path):
 
 @needs_lan
 def test_commands():
-    with lan.switch("alice", "zed") as net:
-        done = run_on("zed", "sh", "-c", "hostname; cat; exit 3", input="some\n")
-        assert (done.returncode, done.stdout, done.stderr) == (3, "zed\nsome\n", "")
-        done = run_on("zed", "no-such-program")
+    with lan.switch("alice", ZED) as net:
+        done = run_on(ZED, "sh", "-c", "hostname; cat; exit 3", input="some\n")
+        assert (done.returncode, done.stdout, done.stderr) == (3, f"{ZED}\nsome\n", "")
+        done = run_on(ZED, "no-such-program")
         assert done.returncode == 127 and done.stderr.startswith("udplab on: cannot run no-such-program")
-        assert run_on("zed", "python", "-c", "print(1)").stdout == "1\n"
-        with lan.switch("zed", "y"):
-            done = run_on("zed", "hostname")
-            assert done.returncode == 1 and "several networks" in done.stderr and "alice, zed" in done.stderr
-            assert run_on("y", "hostname").stdout == "y\n"
+        assert run_on(ZED, "python", "-c", "print(1)").stdout == "1\n"
+        with lan.switch(ZED, YVES):
+            done = run_on(ZED, "hostname")
+            assert done.returncode == 1 and "several networks" in done.stderr and f"alice, {ZED}" in done.stderr
+            assert run_on(YVES, "hostname").stdout == f"{YVES}\n"
         net.close()
-    done = run_on("zed", "hostname")
-    assert (done.returncode == 1 and len(done.stderr.splitlines()) == 1) or "no host zed" in done.stderr
+    done = run_on(ZED, "hostname")
+    assert (done.returncode == 1 and len(done.stderr.splitlines()) == 1) or f"no host {ZED}" in done.stderr
 
 
 @needs_lan
@@ -97,18 +99,18 @@ def test_a_shell_says_where_it_is():
     """In a terminal of its own (pty(7)): the prompt has the host's name, and the network's end ends the shell."""
     import pty
 
-    with lan.switch("alice", "yves") as net:
+    with lan.switch("alice", YVES) as net:
         process, terminal = pty.fork()
         if not process:
             os.environ["SHELL"] = "/bin/bash"
             os.chdir(TOP)
-            os.execv(sys.executable, [sys.executable, *ON, "yves"])
+            os.execv(sys.executable, [sys.executable, *ON, YVES])
         os.write(terminal, b"echo $((1300 + 37)) from $(hostname)\n")
         seen = b""
-        while b"1337 from yves" not in seen:
+        while f"1337 from {YVES}".encode() not in seen:
             seen += os.read(terminal, 1000)
-        assert f"On yves, {net['yves'].address}.".encode() in seen
-        assert b"yves:" in seen
+        assert f"On {YVES}, {net[YVES].address}.".encode() in seen
+        assert f"{YVES}:".encode() in seen
     status = os.waitpid(process, 0)[1]
     os.close(terminal)
     assert status != 0
@@ -149,8 +151,8 @@ def test_another_users_network_is_refused():
     """
     if os.geteuid() != 0 or as_nobody("-c", "") is None:
         pytest.skip("it takes root to be somebody else")
-    with lan.switch("alice", "xeno"):
-        assert "no network is running" in as_nobody(*ON, "xeno", "true").stderr
+    with lan.switch("alice", XENO):
+        assert "no network is running" in as_nobody(*ON, XENO, "true").stderr
         helper = lan.process.running["process"].pid
         path = door.folder(0) / f"{helper}.sock"
         path.chmod(0o777)
@@ -213,14 +215,14 @@ def test_a_visitor_that_asks_much_and_reads_nothing_is_shown_the_door():
 
 @needs_lan
 def test_visitors_that_leave_at_once_and_that_stay_for_ever_do_no_harm():
-    with lan.switch("alice", "bob", "wanda") as net, contextlib.ExitStack() as staying:
+    with lan.switch("alice", "bob", WANDA) as net, contextlib.ExitStack() as staying:
         for _ in range(50):
             visitor = staying.enter_context(visit())
             wanted = {"op": "program", "network": json.loads(visitor.recv(1 << 20))[-1]["number"], "host": "bob"}
             with visit() as hasty:
                 hasty.send(json.dumps(wanted).encode())
         assert works(net)
-        assert run_on("wanda", "hostname").stdout == "wanda\n"
+        assert run_on(WANDA, "hostname").stdout == f"{WANDA}\n"
 
 
 def ticks(process):
