@@ -61,3 +61,21 @@ def deserted(spaces, living, seconds=20):
             return False
         time.sleep(0.01)  # no event tells of processes that are not our children
     return True
+
+
+def files(process):
+    """Return how many files a process has open (proc(5))."""
+    return len(os.listdir(f"/proc/{process}/fd"))
+
+
+def has_let_go(helper, before, seconds=20):
+    """Wait until a helper has no more files open than `before`; returns whether that has come.
+
+    Not at once: a `udplab on` of any program of this user knocks at each helper's door, and leaves.
+    """
+    until = time.monotonic() + seconds
+    while files(helper) > before:
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.01)
+    return True

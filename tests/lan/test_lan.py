@@ -24,7 +24,7 @@ from unittest import mock
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from machines import needs_lan
+from machines import files, has_let_go, needs_lan
 from scripted import interrupt_at
 
 from udplab import lan
@@ -636,7 +636,7 @@ def test_close_leaves_nothing():
     before = held()
     lan.switch("alice").close()  # starts the helper, which stays for the next network
     pid = lan.process.running["process"].pid
-    idle, helper_idle = held(), len(os.listdir(f"/proc/{pid}/fd"))
+    idle, helper_idle = held(), files(pid)
     for build in (lambda: lan.switch("alice", "bob", beyond=("dave",)), lambda: lan.path(1500, 1400)):
         net = build()
         with next(iter(net)).capture():
@@ -644,7 +644,7 @@ def test_close_leaves_nothing():
         net.close()
         net.close()
         assert sock.fileno() == -1
-        assert held() == idle and len(os.listdir(f"/proc/{pid}/fd")) == helper_idle
+        assert held() == idle and has_let_go(pid, helper_idle)
         with pytest.raises(lan.LanError, match="closed"):
             next(iter(net)).socket()
     lan.stop()
@@ -663,12 +663,12 @@ def test_an_interrupt_just_when_a_socket_arrives_waits_until_it_has_an_owner(mon
 
     with lan.switch("alice") as net:
         gc.collect()
-        before = len(os.listdir("/proc/self/fd"))
+        before = files("self")
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
             patch.setattr(socket, "recv_fds", interrupted)
             net["alice"].socket()
         gc.collect()
-        assert len(os.listdir("/proc/self/fd")) == before
+        assert files("self") == before
         assert signal.getsignal(signal.SIGINT) is usual
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in a program that a shell has started with nohup and &
         try:
@@ -683,7 +683,7 @@ def test_a_network_that_closes_takes_sockets_along_that_an_interrupt_kept_from_e
     """Python remembers an error, and with it what its functions held: here, in `errors`, for all of them."""
     lan.switch("alice").close()  # starts the helper
     gc.collect()
-    before, errors, number = len(os.listdir("/proc/self/fd")), [], 0
+    before, errors, number = files("self"), [], 0
     while len(errors) == number:  # until it gets through
         number += 1
         with lan.switch("alice") as net:
@@ -693,7 +693,7 @@ def test_a_network_that_closes_takes_sockets_along_that_an_interrupt_kept_from_e
             except KeyboardInterrupt as error:
                 errors.append(error)
     assert len(errors) > 10
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert files("self") == before
 
 
 def wait_in_call(thread, sock):
@@ -751,13 +751,13 @@ def test_the_longest_path_carries_a_datagram():
 def test_forgotten_network_goes_with_its_last_reference():
     lan.switch("alice").close()
     pid = lan.process.running["process"].pid
-    idle = len(os.listdir(f"/proc/{pid}/fd"))
+    idle = files(pid)
     with pytest.warns(ResourceWarning):
         net = lan.switch("alice", "bob")
         del net
         gc.collect()
         lan.switch("carol").close()  # asked after it: the helper has seen the end
-    assert len(os.listdir(f"/proc/{pid}/fd")) == idle
+    assert has_let_go(pid, idle)
 
 
 @needs_lan
@@ -890,13 +890,13 @@ def test_threads_share_a_network():
 def test_an_answer_to_an_interrupted_question_is_dropped():
     """Ctrl-C after the question has been sent: the next question gets its own answer."""
     with lan.switch("alice", "bob") as net:
-        before = len(os.listdir("/proc/self/fd"))
+        before = files("self")
         question = {"number": 0, "op": "socket", "host": "alice", "family": 1, "type": 1, "proto": 0}
         net._control.send(json.dumps(question).encode())
         sock = net["bob"].socket()
         assert (sock.family, sock.type) == (socket.AF_INET, socket.SOCK_DGRAM)
         sock.bind((net["bob"].address, PORT))  # it is on bob
-        assert len(os.listdir("/proc/self/fd")) == before + 1, "the other socket is closed"
+        assert files("self") == before + 1, "the other socket is closed"
 
 
 @needs_lan

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from machines import TOP, as_nobody, deserted, inhabitants, namespaces, needs_lan
+from machines import TOP, as_nobody, deserted, files, has_let_go, inhabitants, namespaces, needs_lan
 
 from udplab import lan
 from udplab.lan.guard import GRACE, hosts_file
@@ -78,7 +78,7 @@ def test_output_is_read_while_programs_run_and_names_lead_to_hosts(net):
 
 @needs_lan
 def test_errors_are_those_of_popen(net, tmp_path):
-    before = len(os.listdir("/proc/self/fd"))
+    before = files("self")
     with pytest.raises(FileNotFoundError, match="no-such-program"):
         net["bob"].start("no-such-program")
     with pytest.raises(PermissionError):
@@ -94,7 +94,7 @@ def test_errors_are_those_of_popen(net, tmp_path):
             net["bob"].start("true", **{wrong: "sh"})
     with pytest.raises(ValueError, match="which program"):
         net["bob"].start()
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert files("self") == before
 
 
 @needs_lan
@@ -221,15 +221,14 @@ def test_ctrl_c_is_for_the_notebook_alone(net):
 def test_networks_with_programs_leave_nothing():
     lan.switch("alice").close()
     helper = lan.process.running["process"].pid
-    before = [sorted(os.listdir(f"/proc/{process}/fd")) for process in ("self", helper)], children(helper)
+    before, helper_before = (files("self"), children(helper)), files(helper)
     for _ in range(5):
         with lan.switch("alice", "bob") as net:
             for host in net:
                 host.start("sleep", "1000")
             living = inhabitants(spaces := namespaces(net))
         assert not inhabitants(spaces) & living
-    after = [sorted(os.listdir(f"/proc/{process}/fd")) for process in ("self", helper)], children(helper)
-    assert after == before
+    assert (files("self"), children(helper)) == before and has_let_go(helper, helper_before)
 
 
 def children(process):

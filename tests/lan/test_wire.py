@@ -16,7 +16,7 @@ import time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from machines import needs_lan
+from machines import files, has_let_go, needs_lan
 
 from udplab import lan
 from udplab.lan import wire
@@ -310,12 +310,12 @@ def test_what_is_wrong_is_said_before_a_wire_is_laid(net):
 def test_a_wire_ends_with_its_network_and_leaves_nothing():
     lan.switch("alice").close()
     helper = lan.process.running["process"].pid
-    before = [len(os.listdir(f"/proc/{process}/fd")) for process in ("self", helper)]
+    before, helper_before = files("self"), files(helper)
     with lan.switch("alice", "bob") as net:
         line = net.wire("alice", delay=0.01)
         children = open(f"/proc/{helper}/task/{helper}/children").read().split()  # noqa: SIM115
         assert children
-    assert [len(os.listdir(f"/proc/{process}/fd")) for process in ("self", helper)] == before
+    assert files("self") == before and has_let_go(helper, helper_before)
     assert not any(os.path.exists(f"/proc/{child}") for child in children)
     with pytest.raises(lan.LanError, match="run the cell that made it again"):
         line.clear()
