@@ -538,7 +538,7 @@ def seconds(number, waits=0.0):
 @pytest.mark.parametrize("waits", [0, 1], ids=["sent on at once", "all wait in the router first"])
 def test_ten_times_the_flights_take_ten_times_as_long(waits):
     small = min(seconds(1000, waits) for _ in range(3))
-    assert min(seconds(10_000, waits) for _ in range(3)) < 25 * small
+    assert min(seconds(10_000, waits) for _ in range(3)) < 50 * small, "all pairs would be 100 times as many"
 
 
 @pytest.mark.heavy

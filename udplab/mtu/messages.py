@@ -55,15 +55,20 @@ def measure_message(net, size):
 # --- Three messages on their way ---
 
 
-def in_flight(links, large=1472, small=1372, delay=0.2):
+def in_flight(links, large=1472, small=1372, delay=0.3):
     """Send three large datagrams over a slow link, then a small one each time when news has come, and once more.
 
-    delay: of the client's link, in seconds each way. The large ones leave at half of it from one another, so all are
-    gone before the first message is back.
+    delay: of the client's link, in seconds each way. The large ones leave at two thirds of it from one another, so all
+        are gone before the first message is back. Where a busy machine lets two messages come as one, it is done once
+        more, with four times the delay.
     Returns a `Compared` of lists of (size, outcome).
     """
     predicted = [(large, SENT)] * 3 + [(small, OLD_NEWS)] * 3 + [(small, SENT)]
-    return on_path(links, predicted, measure_in_flight, large, small, delay)
+    for seconds in (delay, 4 * delay):
+        found = on_path(links, predicted, measure_in_flight, large, small, seconds)
+        if not found.alone:
+            break
+    return found
 
 
 def refused(outcomes):
@@ -81,7 +86,7 @@ def measure_in_flight(net, large, small, delay):
         for _ in range(3):
             sock.send(bytes(large))
             outcomes.append((large, SENT))
-            time.sleep(delay / 2)  # this is the schedule: nothing is waited for
+            time.sleep(delay * 2 / 3)  # this is the schedule: nothing is waited for
         news = select.poll()
         news.register(sock, 0)  # an error at the socket is always told of
         for _ in range(3):
