@@ -66,7 +66,7 @@ def deadline(ask):
 def _on_time(ask, token, sock, clock, answer):
     """Return what is wrong with a client in one of the scenes, or None."""
     try:
-        got = outcome(on_paper(ask, sock), sock, token, b"hello", clock.read, within=1.0)
+        got = outcome(on_paper(ask, sock), sock, token, b"hello", clock.read, within=2.0)
     except Enough:
         return (
             "Expected an end after 0.5 s on clock(), but your client was still waiting after 10 s. "
