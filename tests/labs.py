@@ -47,7 +47,11 @@ def running_lab(options, environment):
             yield found[0], lines
         finally:
             server.terminate()
-            server.wait(120)
+            try:
+                server.wait(120)
+            except subprocess.TimeoutExpired:
+                server.kill()  # else the end of the `with` would wait for ever
+                raise
             reader.join(60)
 
 

@@ -274,6 +274,13 @@ def test_ctrl_c_while_it_starts(started, monkeypatch):
     assert end.value.code == 130
 
 
+def test_a_thread_that_jupyterlab_leaves_does_not_keep_the_process():
+    code = "import threading\nfrom udplab.jupyter.launch import end_soon_after_the_main_thread as end\nend(0.1)\n"
+    code += "threading.Thread(target=threading.Event().wait).start()\nprint('left', flush=True)\n"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=TOP, timeout=60)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "left\n", "")
+
+
 def test_the_help_names_what_there_is():
     result = subprocess.run([sys.executable, "-m", "udplab", "--help"], capture_output=True, text=True, timeout=60)
     assert result.returncode == 0 and not result.stderr

@@ -5,6 +5,8 @@ import os
 import socket
 import sys
 import tempfile
+import threading
+import time
 import uuid
 from pathlib import Path
 
@@ -120,7 +122,23 @@ def main(originals, lessons, renew, arguments):
             from jupyterhub.singleuser import main as lab
         else:
             from jupyterlab.labapp import main as lab
+        end_soon_after_the_main_thread()
         lab(arguments)
+
+
+def end_soon_after_the_main_thread(patience=5.0):
+    """Have this process end within so many seconds when its main thread has, whatever other threads are left.
+
+    A server that stops may leave a worker of AnyIO's, which waits for work, and Python waits for it for ever. Source:
+    issue 10442 of jupyterlab.
+    """
+
+    def end():
+        threading.main_thread().join()
+        time.sleep(patience)
+        os._exit(0)
+
+    threading.Thread(target=end, name="udplab end", daemon=True).start()
 
 
 def on_hub():
