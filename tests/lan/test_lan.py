@@ -856,9 +856,11 @@ def test_fork():
 
 
 @needs_lan
-def test_a_helper_that_ends_with_a_network_open_closes_all_and_is_quiet():
-    code = "from udplab import lan; net = lan.switch('a'); running = lan.process.running;"
-    code += "running['control'].close(); running['process'].wait(60); net.close()"
+def test_a_helper_that_ends_with_a_network_and_a_visitor_closes_all_and_is_quiet():
+    code = "import os, socket; from udplab import lan; from udplab.lan.door import folder;"
+    code += "net = lan.switch('a'); running = lan.process.running; visitor = socket.socket(socket.AF_UNIX, 5);"
+    code += "visitor.connect(f'{folder(os.geteuid())}/{running[\"process\"].pid}.sock'); visitor.recv(9);"
+    code += "running['control'].close(); running['process'].wait(60); net.close(); visitor.close()"
     strict = os.environ | {"PYTHONDEVMODE": "1", "PYTHONWARNINGS": "error"}
     done = subprocess.run([sys.executable, "-c", code], cwd=REPO, env=strict, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")

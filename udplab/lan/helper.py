@@ -179,6 +179,8 @@ class Helper:
         finally:
             for network in self.networks.values():
                 network.drop(self.home)
+            for visitor in self.visitors.values():
+                visitor.close()
 
     def news(self):
         """Wait for what there is to do. Who could not be let in is tried again at the next news, or in a second."""
