@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 import websocket
 
+PATIENCE = 120_000  # ms: for what only has to come in a page, on a machine that has much else to do
 TOP = Path(__file__).resolve().parent.parent
 CLONE = (TOP / ".git").exists() and shutil.which("git") is not None
 needs_git = pytest.mark.skipif(not CLONE, reason="this is not a clone, or there is no git")

@@ -57,9 +57,9 @@ def assert_right(exercise, answer):
 def assert_wrong(exercise, answer, words):
     """It gets these words, in one sentence or two, with no class of ours in them.
 
-    A check may have seen no more than a stall of a busy machine: so three times.
+    Where the machine is busy, a check may have seen no more than a stall: then three times.
     """
-    for _ in range(3):
+    for _ in range(3 if crowd() > 1 else 1):
         begin = time.monotonic()
         verdict = exercise.verdict(answer)
         if words in verdict.words:

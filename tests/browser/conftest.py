@@ -3,8 +3,8 @@
 import contextlib
 
 import pytest
+from labs import PATIENCE
 
-PATIENCE = 120_000  # ms: for what only has to come, on a machine that has much else to do
 IDLE = """path => {
     const panel = window.jupyterapp.shell.currentWidget;
     return panel?.context?.path === path && panel.sessionContext?.session?.kernel?.status === 'idle';

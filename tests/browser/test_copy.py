@@ -3,6 +3,7 @@
 import contextlib
 
 import pytest
+from labs import PATIENCE
 
 from udplab.jupyter import copies
 
@@ -12,7 +13,7 @@ pytest.importorskip("playwright.sync_api", reason="no playwright: uv installs it
 def test_a_lesson_that_was_only_opened_and_saved_is_still_untouched(browser, learner):
     """And nothing is stored in it that was printed for somebody else."""
     with contextlib.closing(browser.new_page()) as page:
-        page.set_default_timeout(120_000)  # ms
+        page.set_default_timeout(PATIENCE)
         page.goto(learner.address)
         panel = "window.jupyterapp.shell.currentWidget"
         page.wait_for_function("window.jupyterapp")

@@ -7,6 +7,7 @@ import sys
 
 import nbformat
 import pytest
+from labs import PATIENCE
 from machines import needs_lan
 from nbformat import v4
 
@@ -38,7 +39,7 @@ def terminal(page):
 
     def shown(words):
         screen, words = page.locator(".xterm-accessibility-tree"), re.compile(words, re.MULTILINE)
-        sync_api.expect(screen).to_contain_text(words, use_inner_text=True, timeout=120_000)
+        sync_api.expect(screen).to_contain_text(words, use_inner_text=True, timeout=PATIENCE)
 
     def typed(line, answer):
         page.locator(".xterm-helper-textarea").focus()

@@ -274,11 +274,17 @@ def test_ctrl_c_while_it_starts(started, monkeypatch):
     assert end.value.code == 130
 
 
-def test_a_thread_that_jupyterlab_leaves_does_not_keep_the_process():
-    code = "import threading\nfrom udplab.jupyter.launch import end_soon_after_the_main_thread as end\nend(0.1)\n"
-    code += "threading.Thread(target=threading.Event().wait).start()\nprint('left', flush=True)\n"
+@pytest.mark.parametrize(
+    ("ending", "status", "words"),
+    [("pass", 0, ""), ("sys.exit()", 0, ""), ("sys.exit(3)", 3, ""), ("sys.exit('no port')", 1, "no port\n")],
+)
+def test_a_thread_that_jupyterlab_leaves_does_not_keep_the_process(ending, status, words):
+    code = "import contextlib, functools, sys, threading\nfrom udplab.jupyter.launch import end_soon\n"
+    code += "threading.Thread(target=threading.Event().wait).start()\n"
+    code += "with contextlib.ExitStack() as stack:\n    stack.push(functools.partial(end_soon, patience=0.1))\n"
+    code += f"    print('left', flush=True)\n    {ending}\n"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=TOP, timeout=60)
-    assert (result.returncode, result.stdout, result.stderr) == (0, "left\n", "")
+    assert (result.returncode, result.stdout, result.stderr) == (status, "left\n", words)
 
 
 def test_the_help_names_what_there_is():

@@ -128,13 +128,13 @@ def test_closing_ends_programs_gently_then_firmly():
 
 @needs_lan
 def test_closing_without_stubborn_programs_does_not_wait():
-    quick = []
-    for _ in range(3):  # a busy machine may be slow, but hardly three times
+    took = []
+    for _ in range(3):  # a busy machine may be slow once
         with lan.switch("alice") as net:
             net["alice"].start("sleep", "1000")
             begin = time.monotonic()
-        quick.append(time.monotonic() - begin < GRACE)
-    assert any(quick)
+        took.append(time.monotonic() - begin)
+    assert sorted(took)[1] < GRACE
 
 
 NOTEBOOK = """

@@ -122,21 +122,26 @@ def main(originals, lessons, renew, arguments):
             from jupyterhub.singleuser import main as lab
         else:
             from jupyterlab.labapp import main as lab
-        end_soon_after_the_main_thread()
+        stack.push(end_soon)
         lab(arguments)
 
 
-def end_soon_after_the_main_thread(patience=5.0):
+def end_soon(kind, error, trace, patience=5.0):
     """Have this process end within so many seconds when its main thread has, whatever other threads are left.
 
     A server that stops may leave a worker of AnyIO's, which waits for work, and Python waits for it for ever. Source:
     issue 10442 of jupyterlab.
+
+    kind, error, trace: what ended the server, as `__exit__` gets it: the status of the process is the one it would have
     """
+    status = error.code if isinstance(error, SystemExit) else int(error is not None)
+    if not isinstance(status, int):
+        status = int(status is not None)  # words, which Python prints
 
     def end():
         threading.main_thread().join()
         time.sleep(patience)
-        os._exit(0)
+        os._exit(status)
 
     threading.Thread(target=end, name="udplab end", daemon=True).start()
 
