@@ -144,6 +144,20 @@ def test_old_news_can_come_three_times_in_a_row():
 
 
 @needs_lan
+def test_messages_that_come_before_all_three_have_left_are_sent_again_more_slowly(monkeypatch):
+    pauses = []
+
+    def late(seconds):
+        pauses.append(seconds)
+        slept(seconds * (4 if len(pauses) == 2 else 1))
+
+    slept = messages.time.sleep
+    monkeypatch.setattr(messages.time, "sleep", late)
+    as_predicted(messages.in_flight((1500, 1400), delay=0.1))
+    assert pauses[0] == pytest.approx(pauses[-1] / 4) and pauses[-2] == pauses[-1]
+
+
+@needs_lan
 def test_a_forged_message_is_believed_down_to_552():
     assert as_predicted(messages.forged([1300, 1400, 68])) == [1500, 1300, 1300, 552]
 
