@@ -28,6 +28,17 @@ SELECT = """([first, last]) => {
     content.deselectAll();
     content.activeCellIndex = first;
     if (last > first) content.extendContiguousSelectionTo(last);
+    content.activate();
+}"""
+HAS_KEYS = """() => window.jupyterapp.shell.currentWidget.content.node.contains(document.activeElement)"""
+WHERE = """index => {  // for who reads that a test has failed
+    const {content, sessionContext} = window.jupyterapp.shell.currentWidget, cell = content.widgets[index];
+    return JSON.stringify({
+        index, prompt: cell.node.querySelector('.jp-InputPrompt')?.textContent, shown: cell.node.isConnected,
+        count: cell.model.executionCount, kernel: sessionContext.session?.kernel?.status, mode: content.mode,
+        active: content.activeCellIndex, keys: document.activeElement.outerHTML.slice(0, 100),
+        dialog: document.querySelector('.jp-Dialog')?.innerText,
+    });
 }"""
 PICTURE_OF = f"""index =>
     window.jupyterapp.shell.currentWidget.content.widgets[index].node.querySelector('.jp-OutputArea {PICTURE}')"""
@@ -106,13 +117,22 @@ class Lesson:
             if index == len(self.order):
                 break
             page.evaluate(SELECT, [index, index])
+            self.wait(HAS_KEYS, index)
             page.keyboard.press("Shift+Enter")
-            page.wait_for_function(RAN, arg=index)
+            self.wait(RAN, index)
             if picture := page.evaluate_handle(PICTURE_OF, index).as_element():
                 page.wait_for_function("picture => picture.complete && picture.naturalHeight", arg=picture)
                 self.seen[index] = page.evaluate(IN_VIEW, [picture, window])
             run = index + 1
         page.evaluate(IN_PAGE)
+
+    def wait(self, condition, index):
+        """Wait until something is so; an error tells how the cell at this index is."""
+        try:
+            self.page.wait_for_function(condition, arg=index)
+        except sync_api.TimeoutError as error:
+            error.add_note(self.page.evaluate(WHERE, index))
+            raise
 
     def panel(self):
         """Return the lesson's playground."""
