@@ -1,4 +1,4 @@
-"""What the tests of programs on hosts share: who lives in a namespace, and other users."""
+"""What tests share about this machine: how busy it is, who lives in a namespace, and other users."""
 
 import contextlib
 import os
@@ -17,6 +17,14 @@ needs_lan = pytest.mark.skipif(REASON is not None, reason=str(REASON))
 NOBODY = 65534
 PYTHON = (sys.executable, "/usr/bin/python3")  # the first may be in a folder that only root may enter
 WITHOUT_RIGHTS = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+
+
+def crowd():
+    """Return how many programs share a processor now, 1.0 or more; Windows does not count them.
+
+    A limit of time that is multiplied by it is as strict as can be on an idle machine.
+    """
+    return max(1.0, os.getloadavg()[0] / os.cpu_count()) if hasattr(os, "getloadavg") else 1.0
 
 
 def as_nobody(*arguments, **how):

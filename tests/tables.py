@@ -5,11 +5,11 @@ WRONG = {"count": {"counts characters": (7, "the number of characters"), ...}, .
 """
 
 import concurrent.futures
-import os
 import time
 
 import numpy as np
 import pytest
+from machines import crowd
 
 from udplab.kit.exercise import Exercise
 
@@ -36,11 +36,6 @@ def each(check, answers, together=False):
 def exercises_of(module):
     """Return a dict from the name to each exercise of a lesson."""
     return {name: each for name, each in vars(module).items() if isinstance(each, Exercise)}
-
-
-def crowd():
-    """Return how many programs share a processor now, 1.0 or more; Windows does not count them."""
-    return max(1.0, os.getloadavg()[0] / os.cpu_count()) if hasattr(os, "getloadavg") else 1.0
 
 
 def assert_right(exercise, answer):

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from machines import crowd
 from scripted import ScriptedSocket, held, interruptions
 
 from udplab.kit import server as serving
@@ -263,7 +264,7 @@ def test_stops_quickly_under_a_flood():
         stopping.append(time.perf_counter() - begin)
         over.set()
         flooder.join()
-    assert sorted(stopping)[2] < 0.25, "a busy machine may be slow, but not most times"
+    assert sorted(stopping)[2] < 0.25 * crowd()
 
 
 def test_an_interrupt_at_any_line_of_start_leaves_nothing(before):
@@ -414,7 +415,7 @@ def test_follow_without_patience_ends_at_once():
             begin = time.perf_counter()
             assert list(server.follow(patience=0)) == []
             spans.append(time.perf_counter() - begin)
-        assert sorted(spans)[2] < 0.5, "a busy machine may be slow, but not most times"
+        assert sorted(spans)[2] < 0.5 * crowd()
 
 
 def test_hold_wants_a_server():
@@ -570,7 +571,7 @@ def test_stop_needs_no_network_on_linux(host, monkeypatch):
     server = Server(bytes.upper, host, make_socket=Filtered).start()
     begin = time.monotonic()
     server.stop()
-    assert not server.running and time.monotonic() - begin < 5
+    assert not server.running and time.monotonic() - begin < 5 * crowd()
 
 
 def test_elsewhere_a_server_is_woken_by_a_datagram(monkeypatch):

@@ -16,7 +16,7 @@ import time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from machines import files, has_let_go, needs_lan
+from machines import crowd, files, has_let_go, needs_lan
 
 from udplab import lan
 from udplab.lan import wire
@@ -255,7 +255,7 @@ def test_a_delay_is_kept(net, measured):
     line = net.wire("alice", delay=0.02, direction="out")
     middle = crossing(net, line)
     measured(f"a wire with a delay of 20 ms: {1000 * middle:.2f} ms at the median")
-    assert 0.0199 <= middle < 0.040  # a busy machine adds some; the heavy test has the goal
+    assert 0.0199 <= middle < 0.020 + 0.020 * crowd()  # the heavy test has the goal
 
 
 @needs_lan
