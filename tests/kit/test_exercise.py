@@ -4,6 +4,7 @@ import asyncio
 import concurrent.futures
 import contextlib
 import io
+import os
 import re
 import signal
 import subprocess
@@ -292,6 +293,53 @@ def test_a_function_that_cannot_be_stopped_is_told():
     for thread in threading.enumerate():  # or a later test would count it
         if thread.name == "udplab exercise":
             thread.join(60)
+
+
+def test_the_time_in_which_a_function_was_kept_waiting_does_not_count(monkeypatch):
+    """Row 61. Where the system does not tell, the clock on the wall counts."""
+    begin = time.monotonic()
+    monkeypatch.setattr(watched, "kept_waiting", lambda thread: time.monotonic() - begin)
+    assert watched.outcome(time.sleep, 0.2, within=0.05) is None
+    monkeypatch.undo()
+
+    def absent(path):
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(watched, "open", absent, raising=False)
+    with pytest.raises(watched.Endless):
+        watched.outcome(sleeps, within=0.05)
+
+
+@contextlib.contextmanager
+def crowded():
+    """Yield a function that moves its thread to a processor on which eight other programs never stop."""
+    processor = min(os.sched_getaffinity(0))
+    spin = f"import os\nos.sched_setaffinity(0, {{{processor}}})\nprint(flush=True)\nwhile True:\n    pass"
+    with contextlib.ExitStack() as stack:
+        for _ in range(8):
+            other = stack.enter_context(subprocess.Popen([sys.executable, "-c", spin], stdout=subprocess.PIPE))
+            stack.callback(other.kill)
+            other.stdout.readline()
+        yield lambda: os.sched_setaffinity(0, {processor})  # on Linux, of this thread alone
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells how long a thread was kept waiting")
+def test_a_busy_machine_does_not_make_a_function_endless(monkeypatch):
+    """Row 61: nor the check that watches it."""
+    monkeypatch.setattr(exercise, "PATIENCE", 0.3)
+
+    def computes():
+        crowd()
+        while time.thread_time() < 0.1:
+            pass
+        return 5
+
+    with crowded() as crowd:
+        begin = time.monotonic()
+        assert FUNCTION.verdict(computes)
+        assert time.monotonic() - begin > 0.4, "so it was kept waiting"
+        assert watched.outcome(lambda: watched.outcome(computes, within=0.3), within=0.3) == 5
+        assert "so it was stopped" in FUNCTION.verdict(lambda: (crowd(), spins())).words
 
 
 def test_a_running_function_is_ended_with_the_block():

@@ -22,7 +22,7 @@ class Endless(Exception):
 def outcome(function: Callable, *arguments: object, within: float, rescue: Callable[[], object] | None = None) -> Any:
     """Run a learner's function in a thread; return its result, or raise what it raised.
 
-    within: seconds that it may take
+    within: seconds that it may take, without those in which it was ready to run and a busy machine did not let it
     rescue: called after that, if given; it should end the waiting of a function that waits. Then WaitedOn is raised.
 
     A function that goes on all the same is ended, and Endless is raised.
@@ -73,7 +73,20 @@ class Running:
         self.ended = self._call.end(patience=1.0, wake=self._wake)
 
 
-_here = threading.local()  # its .gate: that of the call which the thread at hand makes
+_here = threading.local()  # its .call: the call which the thread at hand makes
+
+
+def kept_waiting(thread):
+    """Return for how many seconds, since it began, a thread was ready to run and the system let others run instead.
+
+    Only Linux tells: by the second number of a thread's schedstat (Documentation/scheduler/sched-stats.rst of Linux).
+    Elsewhere, and for a thread that has ended, it is 0.
+    """
+    try:
+        with open(f"/proc/self/task/{thread.native_id}/schedstat") as file:
+            return int(file.read().split()[1]) / 1e9
+    except OSError:
+        return 0.0
 
 
 class _Call:
@@ -87,30 +100,50 @@ class _Call:
     def __init__(self, function, arguments):
         self._function, self._arguments = function, arguments
         self.results, self.errors, self.over = [], [], []
+        self._outer, self._inner = getattr(_here, "call", None), []  # who watches this call; those that it watches
+        self._kept_waiting = self._granted = 0.0  # seconds: of inner calls that are over; what wait() has added
         self._gate, self._inside, self._news = threading.Lock(), [], queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="udplab exercise", daemon=True)
 
     def start(self):
-        with uninterrupted(), getattr(_here, "gate", contextlib.nullcontext()):
+        with uninterrupted(), self._outer._gate if self._outer else contextlib.nullcontext():
+            if self._outer:
+                self._outer._inner.append(self)
             self._thread.start()
 
     def _run(self):
         with contextlib.suppress(SystemExit):  # it comes here if the function has just ended
             try:
-                _here.gate = self._gate
+                _here.call = self
                 self._inside.append(True)
                 self.results.append(self._function(*self._arguments))
             except BaseException as error:  # such as exit()
                 self.errors.append(error)
             finally:
                 with self._gate:
+                    if self._outer:
+                        self._outer._kept_waiting += self.kept_waiting()
+                        self._outer._inner.remove(self)
                     self.over.append(True)
                     self._news.put(None)
 
+    def kept_waiting(self):
+        """Return for how many seconds the function, and those that it watches, were ready to run and others ran."""
+        return self._kept_waiting + kept_waiting(self._thread) + sum(call.kept_waiting() for call in [*self._inner])
+
     def wait(self, seconds):
-        """Wait for the end, and return whether it has come. In pieces: between them, who waits can be ended too."""
+        """Wait for the end, and return whether it has come. In pieces: between them, who waits can be ended too.
+
+        seconds: without those in which the function was kept waiting, on a busy machine
+        """
         deadline = time.monotonic() + seconds
-        while not self.over and (left := deadline - time.monotonic()) > 0:
+        while not self.over:
+            if (left := deadline - time.monotonic()) <= 0:
+                if (more := self.kept_waiting() - self._granted) < 0.001:
+                    break
+                self._granted += more
+                deadline += more
+                continue
             with contextlib.suppress(queue.Empty):
                 self._news.get(timeout=min(left, 0.05))
         if self.over:
