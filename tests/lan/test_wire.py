@@ -218,8 +218,8 @@ def test_both_ways_differ(net):
 
 @needs_lan
 def test_a_frame_held_back_comes_after_the_next(net):
-    line = net.wire("alice", reorder=0.5, seed=4, direction="out")
-    drawn, held, expected = first(line.out, 20), None, []
+    way = {"reorder": 0.5, "seed": 4, "direction": "out"}
+    drawn, held, expected = first(net.wire("alice", **way).out, 20), None, []
     for number, fate in enumerate(drawn):
         if fate.overtaken and held is None:
             held = number
@@ -227,7 +227,12 @@ def test_a_frame_held_back_comes_after_the_next(net):
         expected += [number] if held is None else [number, held]
         held = None
     expected += [] if held is None else [held]
-    assert list(numbers(net, 20)) == expected != sorted(expected)
+    for _ in range(3 if crowd() > 1 else 1):  # a busy machine may send the next one when 50 ms are over
+        line = net.wire("alice", **way)
+        seen = list(numbers(net, 20))
+        if seen == expected:
+            break
+    assert seen == expected != sorted(expected)
     assert any(each.overtaken for each in line.passages)
 
 

@@ -163,6 +163,8 @@ class Wire:
     def passages(self) -> list[Passage]:
         """What became of every frame until now, in the order of their lots, as a list of Passage.
 
+        (But one that was held back comes after the one that overtook it.)
+
         Raises OSError where the log was too small for all; then clear() makes room.
         """
         told = self.settle()
