@@ -101,7 +101,7 @@ class _Call:
         self._function, self._arguments = function, arguments
         self.results, self.errors, self.over = [], [], []
         self._outer, self._inner = getattr(_here, "call", None), []  # who watches this call; those that it watches
-        self._kept_waiting = self._granted = 0.0  # seconds: of inner calls that are over; what wait() has added
+        self._kept_waiting = 0.0  # seconds: of inner calls that are over
         self._gate, self._inside, self._news = threading.Lock(), [], queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="udplab exercise", daemon=True)
 
@@ -134,16 +134,18 @@ class _Call:
     def wait(self, seconds):
         """Wait for the end, and return whether it has come. In pieces: between them, who waits can be ended too.
 
-        seconds: without those in which the function was kept waiting, on a busy machine
+        seconds: without those in which a busy machine kept the function waiting, or this thread, which wants Python's
+            lock (the GIL) from it each time
         """
-        deadline = time.monotonic() + seconds
+
+        def lost():
+            return self.kept_waiting() + kept_waiting(threading.current_thread())
+
+        deadline, before = time.monotonic() + seconds, lost()
         while not self.over:
-            if (left := deadline - time.monotonic()) <= 0:
-                if (more := self.kept_waiting() - self._granted) < 0.001:
-                    break
-                self._granted += more
-                deadline += more
-                continue
+            left = deadline - time.monotonic()
+            if left <= 0 and (left := left + lost() - before) < 0.001:
+                break
             with contextlib.suppress(queue.Empty):
                 self._news.get(timeout=min(left, 0.05))
         if self.over:

@@ -64,11 +64,13 @@ largest = Exercise(
 
 
 def _shout(respond):
-    with udp_socket() as sock, contextlib.ExitStack() as stack:
-        server = Server(lambda data: outcome(respond, data, within=1.0)).start()
-        stack.callback(server.stop, patience=60.0)  # on a busy machine, an endless function is not ended so soon
-        problem = _loud(respond, server, sock)
-        reasons = [record.why.strip().splitlines()[-1] for record in server.log if record.why]
+    server = Server(lambda data: outcome(respond, data, within=1.0)).start()
+    try:
+        with udp_socket() as sock:
+            problem = _loud(respond, server, sock)
+    finally:
+        server.stop(patience=60.0)  # on a busy machine, an endless function is not ended so soon
+    reasons = [record.why.strip().splitlines()[-1] for record in server.log if record.why]
     return problem and problem + (f" The server's log says: {shown_line(reasons[-1])}" if reasons else "")
 
 
