@@ -10,6 +10,8 @@ from typing import Any
 
 from udplab.kit.calm import uninterrupted
 
+MOST_LOST = 0.9  # of the time: threads that were kept waiting at once count twice, and a wait must have an end
+
 
 class WaitedOn(Exception):
     """A learner's function waited for longer than it may."""
@@ -22,7 +24,8 @@ class Endless(Exception):
 def outcome(function: Callable, *arguments: object, within: float, rescue: Callable[[], object] | None = None) -> Any:
     """Run a learner's function in a thread; return its result, or raise what it raised.
 
-    within: seconds that it may take, without those in which it was ready to run and a busy machine did not let it
+    within: seconds that it may take, without those in which it was ready to run and a busy machine did not let it; at
+        most ten times as many
     rescue: called after that, if given; it should end the waiting of a function that waits. Then WaitedOn is raised.
 
     A function that goes on all the same is ended, and Endless is raised.
@@ -141,10 +144,11 @@ class _Call:
         def lost():
             return self.kept_waiting() + kept_waiting(threading.current_thread())
 
-        deadline, before = time.monotonic() + seconds, lost()
+        begin, before = time.monotonic(), lost()
         while not self.over:
-            left = deadline - time.monotonic()
-            if left <= 0 and (left := left + lost() - before) < 0.001:
+            gone = time.monotonic() - begin
+            left = seconds - gone
+            if left <= 0 and (left := left + min(lost() - before, MOST_LOST * gone)) < 0.001:
                 break
             with contextlib.suppress(queue.Empty):
                 self._news.get(timeout=min(left, 0.05))
