@@ -22,7 +22,7 @@ WITHOUT_RIGHTS = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-
 def crowd():
     """Return how many programs share a processor now, 1.0 or more; Windows does not count them.
 
-    A limit of time that is multiplied by it is as strict as can be on an idle machine.
+    For limits of time that a busy machine has broken; it makes them as strict as they can be on an idle one.
     """
     return max(1.0, os.getloadavg()[0] / os.cpu_count()) if hasattr(os, "getloadavg") else 1.0
 

@@ -333,17 +333,17 @@ def test_a_busy_machine_does_not_make_a_function_endless(monkeypatch):
     monkeypatch.setattr(exercise, "PATIENCE", 0.3)
 
     def computes():
-        crowd()
+        move()
         while time.thread_time() < 0.1:
             pass
         return 5
 
-    with crowded() as crowd:
+    with crowded() as move:
         begin = time.monotonic()
         assert FUNCTION.verdict(computes)
         assert time.monotonic() - begin > 0.4, "so it was kept waiting"
         assert watched.outcome(lambda: watched.outcome(computes, within=0.3), within=0.3) == 5
-        assert "so it was stopped" in FUNCTION.verdict(lambda: (crowd(), spins())).words
+        assert "so it was stopped" in FUNCTION.verdict(lambda: (move(), spins())).words
 
 
 def test_a_running_function_is_ended_with_the_block():

@@ -10,7 +10,6 @@ import threading
 import time
 
 import pytest
-from machines import crowd
 
 from udplab.kit.paper import Clock, Enough, NotOnPaper, Paper, RealClock
 from udplab.kit.paper_waits import on_paper
@@ -161,7 +160,7 @@ def test_time_passes_only_where_one_waits():
     assert sock.recv(9) == b"late" and clock.now == pytest.approx(0.3, abs=1e-3)
     before = time.monotonic()
     on_paper(lambda sock: time.sleep(5), sock)(sock)
-    assert clock.now == pytest.approx(5.3, abs=1e-3) and time.monotonic() - before < crowd()
+    assert clock.now == pytest.approx(5.3, abs=1e-3) and time.monotonic() - before < 5
 
 
 def test_nobody_waits_for_ever():

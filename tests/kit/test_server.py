@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from machines import crowd
 from scripted import ScriptedSocket, held, interruptions
 
 from udplab.kit import server as serving
@@ -264,7 +263,7 @@ def test_stops_quickly_under_a_flood():
         stopping.append(time.perf_counter() - begin)
         over.set()
         flooder.join()
-    assert sorted(stopping)[2] < 0.25 * crowd()
+    assert sorted(stopping)[2] < 0.25, "a busy machine may be slow, but not most times"
 
 
 def test_an_interrupt_at_any_line_of_start_leaves_nothing(before):
@@ -415,7 +414,7 @@ def test_follow_without_patience_ends_at_once():
             begin = time.perf_counter()
             assert list(server.follow(patience=0)) == []
             spans.append(time.perf_counter() - begin)
-        assert sorted(spans)[2] < 0.5 * crowd()
+        assert sorted(spans)[2] < 0.5, "a busy machine may be slow, but not most times"
 
 
 def test_hold_wants_a_server():
@@ -571,7 +570,7 @@ def test_stop_needs_no_network_on_linux(host, monkeypatch):
     server = Server(bytes.upper, host, make_socket=Filtered).start()
     begin = time.monotonic()
     server.stop()
-    assert not server.running and time.monotonic() - begin < 5 * crowd()
+    assert not server.running and time.monotonic() - begin < 5
 
 
 def test_elsewhere_a_server_is_woken_by_a_datagram(monkeypatch):

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from machines import TOP, as_nobody, crowd, deserted, files, has_let_go, inhabitants, namespaces, needs_lan
+from machines import TOP, as_nobody, deserted, files, has_let_go, inhabitants, namespaces, needs_lan
 
 from udplab import lan
 from udplab.lan.guard import GRACE, hosts_file
@@ -121,7 +121,7 @@ def test_closing_ends_programs_gently_then_firmly():
         living = inhabitants(spaces)
         assert len(living) >= 4
         begin = time.monotonic()
-    assert time.monotonic() - begin < GRACE + 3 * crowd()
+    assert time.monotonic() - begin < GRACE + 3
     assert (polite.returncode, stubborn.returncode) == (5, -signal.SIGKILL) and stopped.returncode is not None
     assert not inhabitants(spaces) & living
 
@@ -129,12 +129,12 @@ def test_closing_ends_programs_gently_then_firmly():
 @needs_lan
 def test_closing_without_stubborn_programs_does_not_wait():
     took = []
-    for _ in range(3):  # a busy machine may be slow once
+    for _ in range(3):
         with lan.switch("alice") as net:
             net["alice"].start("sleep", "1000")
             begin = time.monotonic()
         took.append(time.monotonic() - begin)
-    assert sorted(took)[1] < GRACE * crowd()
+    assert min(took) < GRACE, "a busy machine may be slow, but where closing waits it does so each time"
 
 
 NOTEBOOK = """
