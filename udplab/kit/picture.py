@@ -49,14 +49,21 @@ STYLE = {
 }
 
 # After Shift + Enter JupyterLab brings the next cell into view, and not this one's picture, most of which would be out
-# of sight. This brings it back: when it comes, and once more when the cell has ended and JupyterLab has scrolled. It
-# does so for a cell that was run alone, and never when a stored notebook is opened: only a running cell has a star.
+# of sight; until nothing has changed its size for three seconds it does so again. This brings the picture back whenever
+# something has scrolled, until three seconds after the cell's end or the reader's next key, click or turn of the wheel.
+# It does so for a cell that was run alone, and never when a stored notebook is opened: only a running cell has a star.
 IN_VIEW = """<script>(script => {
 const cell = script.closest(".jp-CodeCell"), active = ".jp-mod-active", star = cell?.querySelector(".jp-InputPrompt");
 if (!star?.textContent.includes("*") || !(cell.matches(active) || cell.nextElementSibling?.matches(active))) return;
 const picture = script.previousElementSibling, show = () => picture.scrollIntoView({block: "nearest"});
+const over = new AbortController(), on = {capture: true, passive: true, signal: over.signal};
 show();
-new MutationObserver((_, ended) => { ended.disconnect(); setTimeout(show, 150); }).observe(star, {childList: true});
+document.addEventListener("scroll", show, on);
+for (const hand of ["keydown", "pointerdown", "wheel"]) document.addEventListener(hand, () => over.abort(), on);
+new MutationObserver((_, ended) => {
+    ended.disconnect();
+    setTimeout(() => over.abort(), 3000);
+}).observe(star, {childList: true});
 })(document.currentScript);</script>"""
 
 
