@@ -63,7 +63,7 @@ def assert_wrong(exercise, answer, words):
     assert words in verdict.words, verdict.words
     assert verdict.words.isprintable() and len(verdict.words) < 1000
     assert "Paper" not in verdict.words and "udplab" not in verdict.words
-    assert time.monotonic() - begin < ANY_SECONDS * crowd()
+    assert time.monotonic() - begin < ANY_SECONDS * (10 if crowd() > 1 else 1)  # what kit.watched may make of it
 
 
 def assert_complete(module, right, wrong):

@@ -9,6 +9,13 @@ from udplab.kit import playground
 from udplab.kit.playground import Playground, number
 
 
+@pytest.fixture(autouse=True)
+def calm(monkeypatch):
+    """However slow the machine, no run is a long one here, and each is drawn once."""
+    for name in ("FRAME", "SHORT", "LONG"):
+        monkeypatch.setattr(playground, name, float("inf"))
+
+
 def scripted(measure, words="3 < 4"):
     """Return a Playground with one control, and a list of what it drew: (measured, value, value of the run before)."""
     drawn = []
