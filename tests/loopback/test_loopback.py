@@ -170,6 +170,18 @@ def test_round_trips_that_are_all_lost_end_soon_and_say_so(lasting_port):
         next(trips)
 
 
+def test_a_size_for_which_the_system_has_no_room_does_not_end_the_measurement(monkeypatch):
+    """Row 58: such as 65,507 bytes over a loopback with an MTU of 68."""
+
+    class Sock(socket.socket):
+        def send(self, data):
+            raise OSError(errno.ENOBUFS, "No buffer space available")
+
+    monkeypatch.setattr(socket, "socket", Sock)
+    (times,) = experiments.round_trips(("127.0.0.1", 9), count=200, batch=200)
+    assert len(times) == 200 and np.isnan(times).all()
+
+
 def test_any_error_of_a_send_is_a_lost_round_trip(monkeypatch):
     """Row 38: such as a firewall's EPERM."""
 
