@@ -42,7 +42,11 @@ def running(place, user):
         return []
     if why := refusal(place, user):
         sys.exit(f"udplab on: {why}")
-    found = [(visitor, network) for visitor, networks in knock(place) for network in networks]
+    found = []
+    for visitor, networks in knock(place):
+        found += [(visitor, network) for network in networks]
+        if not networks:
+            visitor.close()
     return sorted(found, key=lambda each: each[1]["since"])
 
 

@@ -28,13 +28,13 @@ def launching(host, namespaces, arguments, keywords):
 
     It has become the program by the end of the block: that is waited for.
     """
-    if not arguments:
-        raise ValueError("which program? Such as start('python', '-m', 'udplab.loopback', 'server')")
-    for name in ("executable", "shell", "preexec_fn"):
-        if keywords.get(name):
-            raise ValueError(f"{name} is not for a program on a host: give the program and its arguments")
-    news, tell = os.pipe()
     try:
+        if not arguments:
+            raise ValueError("which program? Such as start('python', '-m', 'udplab.loopback', 'server')")
+        for name in ("executable", "shell", "preexec_fn"):
+            if keywords.get(name):
+                raise ValueError(f"{name} is not for a program on a host: give the program and its arguments")
+        news, tell = os.pipe()
         with open(news, "rb") as news:
             given = [space.fileno() for space in namespaces]
             passed = {"pass_fds": (*keywords.get("pass_fds", ()), *given, tell)}
