@@ -18,6 +18,7 @@ from udplab.jupyter import copies
 
 KERNEL = {"name": "python3", "display_name": "Python 3"}
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+FOLDER = "Übungen für alle" if sys.getfilesystemencoding() == "utf-8" else "Lessons for all"  # in a C locale
 
 
 def write(path, *sources, output="1500 bytes\n"):
@@ -39,7 +40,7 @@ def change(path, **cell):
 
 @pytest.fixture
 def originals(tmp_path):
-    folder = tmp_path / "Übungen für alle" / "notebooks"
+    folder = tmp_path / FOLDER / "notebooks"
     folder.mkdir(parents=True)
     write(folder / "2-1-loopback.ipynb", "print(1500, 'bytes')")
     write(folder / "2-2-retry.ipynb", "guess = ...")

@@ -177,10 +177,10 @@ def visit():
 
 def works(net):
     """Say whether a host still gets what another sends."""
-    with net["bob"].socket() as bob:
+    with net["bob"].socket() as bob, net["alice"].socket() as alice:
         bob.bind(("", 1060))
         bob.settimeout(20)
-        net["alice"].socket().sendto(b"here", ("10.0.0.2", 1060))
+        alice.sendto(b"here", ("10.0.0.2", 1060))
         return bob.recv(9) == b"here"
 
 

@@ -1,5 +1,6 @@
 """Films of what really happened on the LAN: its frames, its sockets, and that nothing stays behind."""
 
+import contextlib
 import socket
 import threading
 import time
@@ -19,12 +20,11 @@ UDP = "UDP", "fragment"
 @pytest.fixture
 def path():
     """Return a function that builds a path, with a socket on the server and one that is connected to it."""
-    nets = []
+    opened = contextlib.ExitStack()
 
     def build(*mtus, forbid=False):
-        net = lan.path(*mtus)
-        nets.append(net)
-        server, client = net["server"].socket(), net["client"].socket()
+        net = opened.enter_context(lan.path(*mtus))
+        server, client = (opened.enter_context(net[name].socket()) for name in ("server", "client"))
         server.bind(("", 1060))
         client.connect((net["server"].address, 1060))
         client.send(b"so that nobody has to ask by ARP")
@@ -34,9 +34,8 @@ def path():
             client.setsockopt(socket.IPPROTO_IP, 10, 2)  # IP_MTU_DISCOVER, IP_PMTUDISC_DO
         return net, server, client
 
-    yield build
-    for net in nets:
-        net.close()
+    with opened:
+        yield build
 
 
 def test_every_piece_of_3000_bytes_over_two_routers(path):
@@ -183,8 +182,8 @@ def test_a_kernel_that_tells_nothing_of_its_sockets(path, monkeypatch):
     [flight] = film.only("UDP")
     assert flight.fate == fates.DELIVERED  # the program's own word
     server.close()
-    with net.record() as film:
-        net["client"].socket().sendto(b"two", (net["server"].address, 1060))
+    with net["client"].socket() as stranger, net.record() as film:
+        stranger.sendto(b"two", (net["server"].address, 1060))
     assert [each.fate for each in film.only("UDP", "ICMP")] == [fates.DROPPED, fates.TAKEN]  # ICMP says so
 
 

@@ -12,6 +12,7 @@ import struct
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -318,7 +319,7 @@ def test_a_wire_ends_with_its_network_and_leaves_nothing():
     before, helper_before = files("self"), files(helper)
     with lan.switch("alice", "bob") as net:
         line = net.wire("alice", delay=0.01)
-        children = open(f"/proc/{helper}/task/{helper}/children").read().split()  # noqa: SIM115
+        children = Path(f"/proc/{helper}/task/{helper}/children").read_text().split()
         assert children
     assert files("self") == before and has_let_go(helper, helper_before)
     assert not any(os.path.exists(f"/proc/{child}") for child in children)
