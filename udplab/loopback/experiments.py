@@ -119,8 +119,8 @@ def round_trips(
     A time is in seconds. It is nan where no answer came: then a new socket takes over, so that a late answer
     cannot be taken for the answer to the next datagram.
     Raises ValueError, before anything is sent, for what cannot be measured; TimeoutError, in words, when 20 in a row
-    were lost: the others would be lost as well. Where the system has no room for so large a datagram (ENOBUFS: an
-    MTU of 68 makes more than 1,000 pieces of it), all are tried: it costs no time, and other sizes can be measured.
+    were lost: the others would be lost as well. Those for which the system has no room (ENOBUFS: over an MTU of 68,
+    65,507 bytes are more than 1,000 pieces) do not count: they cost no time, and other sizes can be measured.
     """
     check(size=size, count=count, batch=batch, timeout=timeout, pause=pause)
     payload, sock, in_a_row = bytes(size), None, 0
@@ -142,8 +142,7 @@ def round_trips(
                 except OSError as error:  # silence, a refusal, a firewall: this one is lost, and the next is tried
                     times.append(math.nan)
                     sock.close()
-                    sock = None
-                    in_a_row += error.errno != errno.ENOBUFS
+                    sock, in_a_row = None, in_a_row + (error.errno != errno.ENOBUFS)
                     if in_a_row == IN_A_ROW:
                         yield times
                         raise TimeoutError(in_vain(address, error)) from None
