@@ -31,6 +31,8 @@ def git_status():
 def running_lab(options, environment):
     """Run `udplab` with these options; the value is the address that it shows, and the list of its lines."""
     command = [sys.executable, "-m", "udplab", "--port=0", *options]
+    theirs = {"PYTHONWARNINGS": "", "PYTHONDEVMODE": ""}  # or JupyterLab's own warnings would end it half-way
+    environment = environment | theirs
     server = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, encoding="utf-8")
     lines = []
     with server:
