@@ -17,7 +17,7 @@ import hypothesis
 import nbval.kernel
 import pytest
 from jupyter_client.manager import KernelManager
-from labs import running_lab
+from labs import running_lab, spelt
 
 from udplab import lan
 
@@ -155,8 +155,7 @@ def learner(tmp_path_factory):
     Yields an object with the folders `home` and `lessons`, the `address` that the terminal shows, and the list
     `terminal` of its lines, which grows.
     """
-    any_letters = sys.getfilesystemencoding() == "utf-8"  # not in a C locale
-    home = tmp_path_factory.mktemp("Jupyter für alle" if any_letters else "Jupyter for all")
+    home = tmp_path_factory.mktemp(spelt("Jupyter für alle"))
     files = {
         # Cells out of sight are not in the page: with all of them in it, each key pressed takes twice the CPU.
         "settings/@jupyterlab/notebook-extension/tracker.jupyterlab-settings": {"windowingMode": "full"},

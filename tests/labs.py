@@ -27,6 +27,11 @@ def git_status():
     return subprocess.check_output(["git", "-C", TOP, "status", "--porcelain"], text=True)
 
 
+def spelt(name):
+    """Return a name for a file as this system can write it: in a C locale without what is not ASCII."""
+    return name.encode(sys.getfilesystemencoding(), "ignore").decode()
+
+
 @contextlib.contextmanager
 def running_lab(options, environment):
     """Run `udplab` with these options; the value is the address that it shows, and the list of its lines."""

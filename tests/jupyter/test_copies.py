@@ -11,6 +11,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from labs import spelt
 from nbformat import v4
 
 from udplab.__main__ import NOTEBOOKS
@@ -18,7 +19,6 @@ from udplab.jupyter import copies
 
 KERNEL = {"name": "python3", "display_name": "Python 3"}
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-FOLDER = "Übungen für alle" if sys.getfilesystemencoding() == "utf-8" else "Lessons for all"  # in a C locale
 
 
 def write(path, *sources, output="1500 bytes\n"):
@@ -40,7 +40,7 @@ def change(path, **cell):
 
 @pytest.fixture
 def originals(tmp_path):
-    folder = tmp_path / FOLDER / "notebooks"
+    folder = tmp_path / spelt("Übungen für alle") / "notebooks"
     folder.mkdir(parents=True)
     write(folder / "2-1-loopback.ipynb", "print(1500, 'bytes')")
     write(folder / "2-2-retry.ipynb", "guess = ...")

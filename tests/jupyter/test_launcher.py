@@ -14,13 +14,11 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from labs import TOP, Server, git_status, needs_git, running_lab
+from labs import TOP, Server, git_status, needs_git, running_lab, spelt
 from traitlets.config.loader import PyFileConfigLoader
 
 from udplab import __main__ as udplab
 from udplab.jupyter import copies, launch
-
-FOLDER = "Übung 1" if sys.getfilesystemencoding() == "utf-8" else "Lesson 1"  # in a C locale
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +148,7 @@ def test_ours_comes_before_what_the_user_has(started, monkeypatch):
 
 
 def test_one_more_copy_beside_the_first(started, tmp_path, capsys):
-    lessons = tmp_path / FOLDER
+    lessons = tmp_path / spelt("Übung 1")
     udplab.main(["--lessons", str(lessons)])
     before = (lessons / "2-1-loopback.ipynb").read_bytes()
     capsys.readouterr()
@@ -251,9 +249,9 @@ def settings():
 
 
 def test_the_settings(started, tmp_path):
-    udplab.main(["--lessons", str(tmp_path / FOLDER)])
+    udplab.main(["--lessons", str(tmp_path / spelt("Übung 1"))])
     server = settings()["ServerApp"]
-    assert (server["ip"], server["root_dir"]) == ("127.0.0.1", str(tmp_path / FOLDER))
+    assert (server["ip"], server["root_dir"]) == ("127.0.0.1", str(tmp_path / spelt("Übung 1")))
     assert server["default_url"] == "/lab/workspaces/udplab/tree/2-1-loopback.ipynb"
 
 
